@@ -1,0 +1,30 @@
+// Units of size and the few compiler words that every room uses.
+//
+// Owns: names for byte counts, cache line, branch hints. Owns no state.
+#ifndef HZ_COMMON_BASE_UNITS_H_
+#define HZ_COMMON_BASE_UNITS_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HZ_KIB ((size_t)1024)
+#define HZ_MIB (HZ_KIB * 1024)
+#define HZ_GIB (HZ_MIB * 1024)
+#define HZ_TIB (HZ_GIB * 1024)
+
+// Two lines, because the adjacent-line prefetcher of x86-64 moves lines in pairs.
+#define HZ_LINE_BYTES 64
+#define HZ_NO_SHARE_BYTES 128
+
+#define HZ_LIKELY(x) __builtin_expect(!!(x), 1)
+#define HZ_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define HZ_INLINE static inline __attribute__((always_inline))
+#define HZ_NOINLINE __attribute__((noinline))
+#define HZ_COLD __attribute__((noinline, cold))
+#define HZ_ALIGNED(n) __attribute__((aligned(n)))
+
+// malloc's promise for every block: aligned for max_align_t.
+#define HZ_MIN_ALIGN_BYTES 16
+
+#endif  // HZ_COMMON_BASE_UNITS_H_
