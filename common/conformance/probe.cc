@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -264,9 +265,7 @@ ChildEnd run_command(const Command &command) {
   argv.push_back(nullptr);
   int input = -1;
   if (!command.input.empty()) {
-    char name[] = "/tmp/conformance-input-XXXXXX";
-    input = mkostemp(name, O_CLOEXEC);
-    unlink(name);
+    input = memfd_create("input", MFD_CLOEXEC);
     if (write(input, command.input.data(), command.input.size()) !=
         static_cast<ssize_t>(command.input.size()))
       std::abort();
