@@ -1,0 +1,372 @@
+// Large blocks as runs of granules, with a lock-free cache sharded by size.
+//
+// The cache is a table of words, a line or two of them per size bin:
+//
+//   slot word   [ stamp:16 | count:20 | granule:28 ]     0 = empty
+//
+// put   finds an empty slot and swaps the word in (release: the block's content and records go with
+// it) take  finds a word that fits and swaps it for 0   (acquire: partner of put's release)
+//
+// Nothing waits: a full bin sends the block to the runs, an empty one the request. ABA is harmless:
+// the word is the whole state, and a word that left and came back means that the same block is
+// cached again. Thread exit and fork leave nothing behind: a block is in one slot or in one hand.
+#include "common/large/large.h"
+
+#include <string.h>
+
+#include "common/fail/check.h"
+#include "common/os/os.h"
+
+enum {
+  EXACT_COUNTS = 16,     // bins of one granule count each, then eight per doubling
+  BINS_PER_DOUBLING = 8, //
+  DOUBLINGS = 6,         // up to 1024 granules = 64 MiB
+  BINS = EXACT_COUNTS + BINS_PER_DOUBLING * DOUBLINGS + 1,
+  SLOTS = 16,
+  STAMP_SHIFT_MS = 5, // a stamp is 32 ms; 16 bits of them last 35 minutes
+  EVICTIONS_PER_PUT = 4,
+  // Below this a copy is cheaper than a page-table move and the fault it leaves behind.
+  MOVE_GRANULES_MIN = 8,
+  // From this size on, fresh pages cost less memory than clearing old ones costs time.
+  PURGE_TO_ZERO_BYTES = 2 * 1024 * 1024,
+};
+#define COUNT_MAX ((uint64_t)1 << (DOUBLINGS + 4))
+
+typedef uint64_t __attribute__((may_alias)) record_word;
+
+struct bin {
+  uint64_t slot[SLOTS];
+} HZ_ALIGNED(HZ_LINE_BYTES);
+
+static struct bin bins[BINS];
+static struct hz_large_config limits;
+
+// Totals; relaxed adds, nothing is ordered by them. A line of their own.
+static struct {
+  size_t live_bytes, live_blocks, cached_bytes, cached_blocks, hits, misses, moved;
+  uint32_t hand; // the next slot that an eviction looks at
+} HZ_ALIGNED(HZ_NO_SHARE_BYTES) totals;
+
+void hz_large_init(const struct hz_large_config *config) {
+  limits = *config;
+}
+
+// ---- records ----
+
+static uint64_t record_of(uint32_t count, uint8_t tag, uint8_t flags) {
+  return (uint64_t)count | (uint64_t)tag << 48 | (uint64_t)flags << 56;
+}
+static uint32_t record_count(uint64_t r) {
+  return (uint32_t)r;
+}
+static uint8_t record_tag(uint64_t r) {
+  return (uint8_t)(r >> 48);
+}
+static uint8_t record_flags(uint64_t r) {
+  return (uint8_t)(r >> 56);
+}
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "records are read as little-endian words"
+#endif
+_Static_assert(offsetof(struct hz_granule, tag) == 6 && offsetof(struct hz_granule, flags) == 7,
+               "record_of's layout");
+
+static record_word *record_at(uint64_t granule) {
+  return (record_word *)&hz_arena.granules[granule];
+}
+
+// Relaxed throughout: whoever learns the block's address learns it from the program (or from a
+// cache slot, with acquire), and that orders the record.
+static void records_set(uint64_t granule, uint64_t count) {
+  for (uint64_t i = 1; i < count; i++)
+    hz_store_relaxed(record_at(granule + i), record_of(0, HZ_TAG_LARGE_INSIDE, 0));
+  hz_store_relaxed(record_at(granule), record_of((uint32_t)count, HZ_TAG_LARGE, 0));
+}
+
+_Noreturn static void fault(const void *p, uint64_t record, enum hz_api api) {
+  if (record_tag(record) == HZ_TAG_NONE && (record_flags(record) & HZ_LARGE_WAS_FREED) &&
+      hz_is_aligned((uintptr_t)p, HZ_GRANULE_BYTES))
+    hz_fail_double_free(p, (size_t)record_count(record) * HZ_GRANULE_BYTES, api);
+  hz_fail_invalid_free(p, 0, api);
+}
+
+// Returns: the record of the live large block that starts at p; ends the process when there is
+// none.
+static uint64_t record_checked(const void *p, enum hz_api api) {
+  uint64_t record = hz_load_relaxed(record_at(hz_granule_of(p)));
+  if (HZ_UNLIKELY(record_tag(record) != HZ_TAG_LARGE ||
+                  !hz_is_aligned((uintptr_t)p, HZ_GRANULE_BYTES)))
+    fault(p, record, api);
+  return record;
+}
+
+// Effect: the block is nobody's; of two threads that free it at once one wins and the other faults.
+static uint32_t record_claim(void *p, enum hz_api api) {
+  uint64_t record = record_checked(p, api);
+  uint32_t count = record_count(record);
+  uint64_t freed = record_of(count, HZ_TAG_NONE, HZ_LARGE_WAS_FREED);
+  if (!hz_cas_relaxed(record_at(hz_granule_of(p)), &record, freed))
+    fault(p, record, api);
+  return count;
+}
+
+// ---- the cache ----
+
+static unsigned bin_of(uint64_t count) {
+  if (count <= EXACT_COUNTS)
+    return (unsigned)count;
+  unsigned log = hz_log2_floor(count);
+  return EXACT_COUNTS + (log - 4) * BINS_PER_DOUBLING +
+         (unsigned)((count >> (log - 3)) & (BINS_PER_DOUBLING - 1));
+}
+
+static uint16_t stamp_of(uint64_t now_ms) {
+  return (uint16_t)(now_ms >> STAMP_SHIFT_MS);
+}
+static uint64_t word_of(uint64_t granule, uint64_t count, uint16_t stamp) {
+  return (uint64_t)stamp << 48 | count << 28 | granule;
+}
+static uint64_t word_granule(uint64_t w) {
+  return w & (((uint64_t)1 << 28) - 1);
+}
+static uint64_t word_count(uint64_t w) {
+  return (w >> 28) & (((uint64_t)1 << 20) - 1);
+}
+static uint16_t word_stamp(uint64_t w) {
+  return (uint16_t)(w >> 48);
+}
+
+// Effect: takes the block of `seen` out of its slot. Returns: false when somebody was faster.
+static bool slot_take(uint64_t *slot, uint64_t seen) {
+  // Acquire: the records and the content as the thread that put it left them; partner: cache_put.
+  if (!hz_cas_acquire(slot, &seen, 0))
+    return false;
+  hz_sub_relaxed(&totals.cached_bytes, word_count(seen) * HZ_GRANULE_BYTES);
+  hz_sub_relaxed(&totals.cached_blocks, 1);
+  return true;
+}
+
+// Effect: one cached block, whichever the hand meets first, goes back to the runs.
+static bool cache_evict_one(void) {
+  for (unsigned tries = 0; tries < BINS * SLOTS; tries++) {
+    uint32_t at = hz_add_relaxed(&totals.hand, 1) % (BINS * SLOTS);
+    uint64_t *slot = &bins[at / SLOTS].slot[at % SLOTS];
+    uint64_t seen = hz_load_relaxed(slot);
+    if (seen == 0 || !slot_take(slot, seen))
+      continue;
+    hz_run_free(word_granule(seen), word_count(seen));
+    return true;
+  }
+  return false;
+}
+
+static size_t cache_bound(void) {
+  return hz_max(limits.cache_max_bytes, hz_load_relaxed(&totals.live_bytes) / 4);
+}
+
+static bool cache_put(uint64_t granule, uint64_t count) {
+  size_t bytes = count * HZ_GRANULE_BYTES;
+  if (bytes > limits.cache_block_bytes || count > COUNT_MAX)
+    return false;
+  for (unsigned i = 0; hz_load_relaxed(&totals.cached_bytes) + bytes > cache_bound(); i++)
+    if (i == EVICTIONS_PER_PUT || !cache_evict_one())
+      return false;
+  uint64_t word = word_of(granule, count, stamp_of(hz_os_now_ms()));
+  struct bin *bin = &bins[bin_of(count)];
+  for (unsigned i = 0; i < SLOTS; i++) {
+    uint64_t seen = hz_load_relaxed(&bin->slot[i]);
+    // Counted before it can be taken, so that the totals never fall below zero.
+    if (seen != 0)
+      continue;
+    hz_add_relaxed(&totals.cached_bytes, bytes);
+    hz_add_relaxed(&totals.cached_blocks, 1);
+    if (hz_cas_release(&bin->slot[i], &seen, word))
+      return true; // partner: slot_take
+    hz_sub_relaxed(&totals.cached_bytes, bytes);
+    hz_sub_relaxed(&totals.cached_blocks, 1);
+  }
+  return false;
+}
+
+// Returns: granule of a cached block of count..count*5/4 granules, *got its size; false when none.
+static bool cache_take(uint64_t count, uint64_t *granule, uint64_t *got) {
+  uint64_t most = count + count / 4;
+  if (count > COUNT_MAX || hz_load_relaxed(&totals.cached_blocks) == 0)
+    return false;
+  unsigned last = bin_of(hz_min(most, COUNT_MAX));
+  for (unsigned b = bin_of(count); b <= last; b++) {
+    for (unsigned i = 0; i < SLOTS; i++) {
+      uint64_t seen = hz_load_relaxed(&bins[b].slot[i]);
+      if (seen == 0 || word_count(seen) < count || word_count(seen) > most)
+        continue;
+      if (!slot_take(&bins[b].slot[i], seen))
+        continue;
+      *granule = word_granule(seen);
+      *got = word_count(seen);
+      return true;
+    }
+  }
+  return false;
+}
+
+// ---- blocks ----
+
+static void zero_block(void *p, size_t bytes) {
+  if (bytes >= PURGE_TO_ZERO_BYTES && hz_os_purge(p, bytes))
+    return;
+  memset(p, 0, bytes);
+}
+
+static void *block_out(uint64_t granule, uint64_t count) {
+  records_set(granule, count);
+  hz_add_relaxed(&totals.live_bytes, count * HZ_GRANULE_BYTES);
+  hz_add_relaxed(&totals.live_blocks, 1);
+  return hz_granule_address(granule);
+}
+
+static void block_uncount(uint64_t count) {
+  hz_sub_relaxed(&totals.live_bytes, count * HZ_GRANULE_BYTES);
+  hz_sub_relaxed(&totals.live_blocks, 1);
+}
+
+static uint64_t count_of(size_t bytes) {
+  return hz_div_up(bytes, HZ_GRANULE_BYTES);
+}
+
+// Returns: a block that is not in the cache's debt; NULL when memory is exhausted even after the
+// cache has given back what it held.
+static void *alloc_from_runs(uint64_t count, uint64_t align, bool zero) {
+  struct hz_run run;
+  if (!hz_run_alloc(count, align, &run)) {
+    if (hz_large_trim() == 0 || !hz_run_alloc(count, align, &run))
+      return NULL;
+  }
+  void *p = block_out(run.granule, count);
+  if (zero && !run.zeroed)
+    zero_block(p, count * HZ_GRANULE_BYTES);
+  return p;
+}
+
+void *hz_large_alloc(size_t bytes, size_t align, bool zero) {
+  if (bytes > PTRDIFF_MAX - HZ_GRANULE_BYTES || align > HZ_GIB)
+    return NULL;
+  uint64_t count = count_of(hz_max(bytes, 1)), granule, got;
+  if (align > HZ_GRANULE_BYTES)
+    return alloc_from_runs(count, align >> HZ_GRANULE_SHIFT, zero);
+  if (!cache_take(count, &granule, &got)) {
+    hz_add_relaxed(&totals.misses, 1);
+    return alloc_from_runs(count, 1, zero);
+  }
+  hz_add_relaxed(&totals.hits, 1);
+  void *p = block_out(granule, got);
+  if (zero)
+    zero_block(p, got * HZ_GRANULE_BYTES);
+  return p;
+}
+
+void hz_large_free(void *p, enum hz_api api) {
+  uint32_t count = record_claim(p, api);
+  block_uncount(count);
+  uint64_t granule = hz_granule_of(p);
+  if (!cache_put(granule, count))
+    hz_run_free(granule, count);
+}
+
+size_t hz_large_usable(const void *p, enum hz_api api) {
+  return (size_t)record_count(record_checked(p, api)) * HZ_GRANULE_BYTES;
+}
+
+static void resize_counted(void *p, uint64_t old_count, uint64_t new_count) {
+  records_set(hz_granule_of(p), new_count);
+  hz_add_relaxed(&totals.live_bytes, (new_count - old_count) * HZ_GRANULE_BYTES);
+}
+
+static void shrink(void *p, uint64_t old_count, uint64_t new_count) {
+  resize_counted(p, old_count, new_count);
+  hz_run_free(hz_granule_of(p) + new_count, old_count - new_count);
+}
+
+// Returns: the block at its new place, or NULL when there is no memory; the old one is then
+// untouched.
+static void *grow_elsewhere(void *p, uint64_t old_count, size_t bytes, enum hz_api api) {
+  size_t old_bytes = old_count * HZ_GRANULE_BYTES;
+  if (old_count < MOVE_GRANULES_MIN) {
+    void *q = hz_large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
+    if (!q)
+      return NULL;
+    memcpy(q, p, old_bytes);
+    hz_large_free(p, api);
+    return q;
+  }
+  // Not from the cache: its pages would be thrown away by the move.
+  void *q = alloc_from_runs(count_of(bytes), 1, false);
+  if (!q)
+    return NULL;
+  if (hz_os_move_pages(p, q, old_bytes)) {
+    hz_add_relaxed(&totals.moved, 1);
+    uint32_t count = record_claim(p, api);
+    block_uncount(count);
+    hz_run_free_purged(hz_granule_of(p), count);
+  } else {
+    memcpy(q, p, old_bytes);
+    hz_large_free(p, api);
+  }
+  return q;
+}
+
+void *hz_large_realloc(void *p, size_t bytes, enum hz_api api) {
+  uint64_t old_count = record_count(record_checked(p, api));
+  if (bytes > PTRDIFF_MAX - HZ_GRANULE_BYTES)
+    return NULL;
+  uint64_t new_count = count_of(hz_max(bytes, 1));
+  if (new_count == old_count)
+    return p;
+  if (new_count < old_count) {
+    shrink(p, old_count, new_count);
+    return p;
+  }
+  if (hz_run_extend(hz_granule_of(p), old_count, new_count)) {
+    resize_counted(p, old_count, new_count);
+    return p;
+  }
+  return grow_elsewhere(p, old_count, bytes, api);
+}
+
+// ---- giving back ----
+
+static size_t sweep(bool all, uint16_t now) {
+  size_t bytes = 0;
+  uint16_t decay = (uint16_t)(limits.decay_ms >> STAMP_SHIFT_MS);
+  if (hz_load_relaxed(&totals.cached_blocks) == 0)
+    return 0;
+  for (unsigned i = 0; i < BINS * SLOTS; i++) {
+    uint64_t *slot = &bins[i / SLOTS].slot[i % SLOTS];
+    uint64_t seen = hz_load_relaxed(slot);
+    if (seen == 0 || (!all && (uint16_t)(now - word_stamp(seen)) <= decay))
+      continue;
+    if (!slot_take(slot, seen))
+      continue;
+    hz_run_free(word_granule(seen), word_count(seen));
+    bytes += word_count(seen) * HZ_GRANULE_BYTES;
+  }
+  return bytes;
+}
+
+void hz_large_tick(uint64_t now_ms) {
+  sweep(false, stamp_of(now_ms));
+}
+
+size_t hz_large_trim(void) {
+  return sweep(true, 0);
+}
+
+void hz_large_stats_read(struct hz_large_stats *out) {
+  out->live_bytes = hz_load_relaxed(&totals.live_bytes);
+  out->live_blocks = hz_load_relaxed(&totals.live_blocks);
+  out->cached_bytes = hz_load_relaxed(&totals.cached_bytes);
+  out->cached_blocks = hz_load_relaxed(&totals.cached_blocks);
+  out->hits = hz_load_relaxed(&totals.hits);
+  out->misses = hz_load_relaxed(&totals.misses);
+  out->moved = hz_load_relaxed(&totals.moved);
+}
