@@ -2,10 +2,10 @@
 //
 // Owns: the window, one 8-byte record per granule (the page map: any pointer → its span, by one
 // subtraction, one range check and one load), the free runs beneath, their purging and their huge
-// pages, and memory for metadata. Does not own: what a run is used for; generations write the records
-// of the runs they hold.
-// Thread rule: hz_arena is written by initialisation, and its `end` by growth; everything else behind
-// the functions is guarded by one lock (rank HZ_RANK_RUNS), never held across a system call.
+// pages, and memory for metadata. Does not own: what a run is used for; generations write the
+// records of the runs they hold. Thread rule: hz_arena is written by initialisation, and its `end`
+// by growth; everything else behind the functions is guarded by one lock (rank HZ_RANK_RUNS), never
+// held across a system call.
 //
 //   base                                              base + end*64K         base + window
 //    | run | run | free run (dirty) | run | free (clean) | ... | never used, PROT_NONE |
@@ -13,8 +13,8 @@
 //   granules[g]     8 bytes each, committed up to `end` with the runs they describe
 //
 // A pointer that is not ours is recognised from its address alone: out of range, or the tag of its
-// granule is HZ_TAG_NONE. Idea of the flat map over an arena: snmalloc's pagemap; the record that also
-// validates: musl mallocng's get_meta.
+// granule is HZ_TAG_NONE. Idea of the flat map over an arena: snmalloc's pagemap; the record that
+// also validates: musl mallocng's get_meta.
 #ifndef HZ_COMMON_ARENA_ARENA_H_
 #define HZ_COMMON_ARENA_ARENA_H_
 
@@ -22,33 +22,35 @@
 #include "common/base/units.h"
 #include "common/sync/atomic.h"
 
+HZ_EXTERN_C_BEGIN
+
 #define HZ_GRANULE_SHIFT 16
 #define HZ_GRANULE_BYTES ((size_t)1 << HZ_GRANULE_SHIFT)
 
-// What free() must know of a pointer. Written by the holder of the run (under its own rules, relaxed
-// atomics field by field; a block's record is complete before the block is first handed out, and the
-// program's own hand-over of the pointer orders the rest).
+// What free() must know of a pointer. Written by the holder of the run (under its own rules,
+// relaxed atomics field by field; a block's record is complete before the block is first handed
+// out, and the program's own hand-over of the pointer orders the rest).
 //   tag == HZ_TAG_NONE  <=>  the granule holds no block that may be freed
 //   span start = granule address - index * 64 KiB
 //   a block of a class starts at span start + i * class bytes, and is below span start + limit * 16
 struct hz_granule {
-  uint32_t limit16;  // 16-byte units from the span's start that have ever been handed out
-  uint16_t index;    // of this granule within its span
-  uint8_t tag;       // 1..88: class; or one of HZ_TAG_*
-  uint8_t flags;     // the generation's own
+  uint32_t limit16; // 16-byte units from the span's start that have ever been handed out
+  uint16_t index;   // of this granule within its span
+  uint8_t tag;      // 1..88: class; or one of HZ_TAG_*
+  uint8_t flags;    // the generation's own
 };
 _Static_assert(sizeof(struct hz_granule) == 8, "one load");
 
 #define HZ_TAG_NONE 0u
-#define HZ_TAG_LARGE 255u         // first granule of a large block; flags/index the generation's own
-#define HZ_TAG_LARGE_INSIDE 254u  // the others: never the start of a block
+#define HZ_TAG_LARGE 255u        // first granule of a large block; flags/index the generation's own
+#define HZ_TAG_LARGE_INSIDE 254u // the others: never the start of a block
 
-// Read on every free. `end` grows; a stale value only sends a pointer to the slow path, and a thread
-// that was given a pointer was given `end` with it.
+// Read on every free. `end` grows; a stale value only sends a pointer to the slow path, and a
+// thread that was given a pointer was given `end` with it.
 struct hz_arena {
-  uintptr_t base;               // 0 before initialisation; aligned to 1 GiB when the window allows, else to 2 MiB
-  uint64_t end;                 // granules ever handed out or ready; records exist below it
-  struct hz_granule *granules;  // [end]
+  uintptr_t base; // 0 before initialisation; aligned to 1 GiB when the window allows, else to 2 MiB
+  uint64_t end;   // granules ever handed out or ready; records exist below it
+  struct hz_granule *granules; // [end]
 };
 extern struct hz_arena hz_arena;
 
@@ -61,64 +63,66 @@ HZ_INLINE void *hz_granule_address(uint64_t granule) {
 }
 
 struct hz_arena_config {
-  size_t side_bytes;          // per granule, of the generation's own descriptors (0 = none)
-  uint32_t purge_delay_ms;    // free runs older than this are purged by the next tick; 0 = at once
-  bool huge_pages;            // adaptive huge pages
-  size_t memory_limit_bytes;  // 0 = none; runs + metadata above it are refused
+  size_t side_bytes;         // per granule, of the generation's own descriptors (0 = none)
+  uint32_t purge_delay_ms;   // free runs older than this are purged by the next tick; 0 = at once
+  bool huge_pages;           // adaptive huge pages
+  size_t memory_limit_bytes; // 0 = none; runs + metadata above it are refused
 };
 
-// Effect: reserves window and metadata; the largest window the system allows (16 TiB down to 64 MiB;
-// under RLIMIT_AS addresses are mapped only as they are needed). Idempotent is not: call once, before
-// any other function. Returns: false when not even the smallest is to be had.
+// Effect: reserves window and metadata; the largest window the system allows (16 TiB down to 64
+// MiB; under RLIMIT_AS addresses are mapped only as they are needed). Idempotent is not: call once,
+// before any other function. Returns: false when not even the smallest is to be had.
 bool hz_arena_init(const struct hz_arena_config *config);
 
-// The generation's descriptor of a granule: side_bytes zeroed bytes, committed below `end`, aligned to
-// the largest power of two that divides side_bytes.
+// The generation's descriptor of a granule: side_bytes zeroed bytes, committed below `end`, aligned
+// to the largest power of two that divides side_bytes.
 extern unsigned char *hz_arena_side;
 
 struct hz_run {
   uint64_t granule;
   uint64_t count;
-  bool zeroed;  // every byte reads as zero: fresh from the OS or purged
+  bool zeroed; // every byte reads as zero: fresh from the OS or purged
 };
 
 // Effect: hands out `count` adjacent granules, readable and writable, whose first is a multiple of
-// `align` granules from address 0 (align a power of two; 1 = any). Prefers dirty (resident) runs, the
-// smallest that fits, the lowest of equals; then clean ones; then grows. Records have tag NONE.
+// `align` granules from address 0 (align a power of two; 1 = any). Prefers dirty (resident) runs,
+// the smallest that fits, the lowest of equals; then clean ones; then grows. Records have tag NONE.
 // Returns: false when memory, the window or the memory limit is exhausted. Keeps errno.
 bool hz_run_alloc(uint64_t count, uint64_t align, struct hz_run *out);
 
-// Effect: takes a run back (or the part of one: any granules that the caller holds). Sets its records
-// to tag NONE. Merges with free neighbours. May purge other runs (system calls): hold no lock.
-// What stays resident among free runs is bounded: at most max(1 MiB, 1/64 of the peak), plus what the
-// program took from free runs recently; the rest is purged at once, oldest first.
+// Effect: takes a run back (or the part of one: any granules that the caller holds). Sets its
+// records to tag NONE. Merges with free neighbours. May purge other runs (system calls): hold no
+// lock. What stays resident among free runs is bounded: at most max(1 MiB, 1/64 of the peak), plus
+// what the program took from free runs recently; the rest is purged at once, oldest first.
 void hz_run_free(uint64_t granule, uint64_t count);
 // The same for a run whose pages hold nothing any more (its caller purged it).
 void hz_run_free_purged(uint64_t granule, uint64_t count);
 
-// Effect: the run [granule, granule+count) grows to new_count in place if the granules behind it are
+// Effect: the run [granule, granule+count) grows to new_count in place if the granules behind it
+// are
 bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count);
 
-// Effect: purges free runs that have been free for longer than the delay; a few microseconds when there
-// is nothing to do. Called by generations at batch boundaries with the time they already have.
+// Effect: purges free runs that have been free for longer than the delay; a few microseconds when
+// there is nothing to do. Called by generations at batch boundaries with the time they already
+// have.
 void hz_runs_tick(uint64_t now_ms);
 // Effect: purges every free run now. Returns: bytes given back.
 size_t hz_runs_purge_all(void);
 
-// Memory for metadata: zeroed, aligned to `align` (power of two <= 4096), never given back; callers keep their own
-// free lists. Between guard pages. Returns NULL when the OS refuses.
+// Memory for metadata: zeroed, aligned to `align` (power of two <= 4096), never given back; callers
+// keep their own free lists. Between guard pages. Returns NULL when the OS refuses.
 void *hz_meta_alloc(size_t bytes, size_t align);
 
 struct hz_arena_stats {
-  size_t window_bytes;       // addresses reserved (or set aside, when mapped as needed)
-  size_t grown_bytes;        // ever handed out: end * 64 KiB
-  size_t used_bytes;         // in runs that are out
+  size_t window_bytes; // addresses reserved (or set aside, when mapped as needed)
+  size_t grown_bytes;  // ever handed out: end * 64 KiB
+  size_t used_bytes;   // in runs that are out
   size_t peak_used_bytes;
-  size_t free_dirty_bytes;   // free and resident
-  size_t free_clean_bytes;   // free and purged
-  size_t meta_bytes;         // metadata committed
-  size_t huge_bytes;         // asked to be huge
-  bool mapped_as_needed;     // the window could not be reserved as a whole
+  size_t free_dirty_bytes; // free and resident
+  size_t free_clean_bytes; // free and purged
+  size_t meta_bytes;       // metadata committed
+  size_t huge_bytes;       // asked to be huge
+  bool mapped_as_needed;   // the window could not be reserved as a whole
 };
 void hz_arena_stats_read(struct hz_arena_stats *out);
 
@@ -127,4 +131,6 @@ void hz_arena_before_fork(void);
 void hz_arena_after_fork_parent(void);
 void hz_arena_after_fork_child(void);
 
-#endif  // HZ_COMMON_ARENA_ARENA_H_
+HZ_EXTERN_C_END
+
+#endif // HZ_COMMON_ARENA_ARENA_H_

@@ -16,6 +16,8 @@
 #include "common/base/units.h"
 #include "common/fail/fail.h"
 
+HZ_EXTERN_C_BEGIN
+
 #define HZ_LARGE_WAS_FREED 0x80u // hz_granule.flags: names a second free of the same block
 
 struct hz_large_config {
@@ -50,5 +52,7 @@ struct hz_large_stats {
   size_t live_bytes, live_blocks, cached_bytes, cached_blocks, hits, misses, moved;
 };
 void hz_large_stats_read(struct hz_large_stats *out);
+
+HZ_EXTERN_C_END
 
 #endif // HZ_COMMON_LARGE_LARGE_H_

@@ -8,6 +8,8 @@
 #include "common/base/units.h"
 #include "common/sync/atomic.h"
 
+HZ_EXTERN_C_BEGIN
+
 struct hz_process_hooks {
   // Runs once, inside the first malloc of the process or the library's constructor, whichever comes
   // first; must not allocate. A failure to get memory is for the first allocation to report.
@@ -39,5 +41,7 @@ bool hz_thread_arm(void *cache);
 // Registers key and fork handlers; called by the library's constructor, after which libc is ready.
 // Idempotent. Before it, hz_thread_arm remembers at most the initial thread's cache.
 void hz_process_libc_ready(void);
+
+HZ_EXTERN_C_END
 
 #endif // HZ_COMMON_PROCESS_PROCESS_H_
