@@ -300,6 +300,7 @@ def hz_generation(
             "-Wl,-z,now",
             "-Wl,-z,relro",
             "-Wl,-Bsymbolic",
+            "-Wl,--as-needed",
             "-Wl,--no-undefined",
         ] + soname + linkopts,
         deps = [":" + name + "_lib", exports],
