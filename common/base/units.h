@@ -4,6 +4,8 @@
 #ifndef HZ_COMMON_BASE_UNITS_H_
 #define HZ_COMMON_BASE_UNITS_H_
 
+#include "common/base/config.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,8 +25,27 @@
 #define HZ_NOINLINE __attribute__((noinline))
 #define HZ_COLD __attribute__((noinline, cold))
 #define HZ_ALIGNED(n) __attribute__((aligned(n)))
+// On the declaration of data that the hot path reads: one instruction instead of a load through the
+// GOT.
+#define HZ_HIDDEN __attribute__((visibility("hidden")))
+
+// Headers of the allocators compile as C11 and as C++17 (tests); these are the words in which they
+// differ.
+#ifdef __cplusplus
+#define HZ_EXTERN_C_BEGIN extern "C" {
+#define HZ_EXTERN_C_END }
+#ifndef _Static_assert
+#define _Static_assert static_assert
+#endif
+#ifndef _Noreturn
+#define _Noreturn [[noreturn]]
+#endif
+#else
+#define HZ_EXTERN_C_BEGIN
+#define HZ_EXTERN_C_END
+#endif
 
 // malloc's promise for every block: aligned for max_align_t.
 #define HZ_MIN_ALIGN_BYTES 16
 
-#endif  // HZ_COMMON_BASE_UNITS_H_
+#endif // HZ_COMMON_BASE_UNITS_H_

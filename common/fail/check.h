@@ -11,4 +11,4 @@
 #endif
 #define HZ_CHECK(x) (HZ_LIKELY(x) ? (void)0 : hz_fail_assert(#x, __FILE__, __LINE__))
 
-#endif  // HZ_COMMON_FAIL_CHECK_H_
+#endif // HZ_COMMON_FAIL_CHECK_H_

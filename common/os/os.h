@@ -1,17 +1,21 @@
-// The operating system's memory, and nothing else of it: the only memory system calls of an allocator.
+// The operating system's memory, and nothing else of it: the only memory system calls of an
+// allocator.
 //
 // Owns: the calls, their counters, the page size, the state of transparent huge pages, the seam
 // through which tests make calls fail. Does not own: any address; callers do.
 // Thread rule: every function may be called by any thread at any time; none takes a lock, none
 // allocates, none changes errno. No lock of the caller may be held (fork handlers excepted).
-// Failure: reported by the result, never fatal. Units: bytes; addresses and lengths are multiples of
-// hz_os_page_bytes() unless a line says otherwise.
+// Failure: reported by the result, never fatal. Units: bytes; addresses and lengths are multiples
+// of hz_os_page_bytes() unless a line says otherwise.
 #ifndef HZ_COMMON_OS_OS_H_
 #define HZ_COMMON_OS_OS_H_
 
 #include "common/base/units.h"
 
-// Returns: the kernel's page size (AT_PAGESZ; 4, 16 or 64 KiB), and of a transparent huge page (0: none).
+HZ_EXTERN_C_BEGIN
+
+// Returns: the kernel's page size (AT_PAGESZ; 4, 16 or 64 KiB), and of a transparent huge page (0:
+// none).
 size_t hz_os_page_bytes(void);
 size_t hz_os_huge_page_bytes(void);
 
@@ -36,9 +40,9 @@ bool hz_os_purge_lazily(void *at, size_t bytes);
 // Unmaps. Addresses may be anybody's afterwards.
 bool hz_os_release(void *at, size_t bytes);
 
-// Moves the pages of [from, from+bytes) to the committed range at `to` without copying; `from` stays
-// reserved, its content reads as zeroes or is inaccessible until committed again.
-// Returns: false when it cannot be done; then nothing has changed and the caller copies.
+// Moves the pages of [from, from+bytes) to the committed range at `to` without copying; `from`
+// stays reserved, its content reads as zeroes or is inaccessible until committed again. Returns:
+// false when it cannot be done; then nothing has changed and the caller copies.
 bool hz_os_move_pages(void *from, void *to, size_t bytes);
 
 // Makes a stand-alone mapping / grows or moves it (mremap MAYMOVE) / for blocks outside the arena.
@@ -59,9 +63,18 @@ void hz_os_random(void *out, size_t bytes);
 
 // Calls so far, by kind. Cold, so always counted (relaxed adds: totals, nothing depends on order).
 enum hz_os_call {
-  HZ_OS_CALL_RESERVE, HZ_OS_CALL_MAP, HZ_OS_CALL_COMMIT, HZ_OS_CALL_DECOMMIT, HZ_OS_CALL_PURGE,
-  HZ_OS_CALL_PURGE_LAZILY, HZ_OS_CALL_RELEASE, HZ_OS_CALL_REMAP, HZ_OS_CALL_HUGE,
-  HZ_OS_CALL_POPULATE, HZ_OS_CALL_PROTECT, HZ_OS_CALL_KINDS
+  HZ_OS_CALL_RESERVE,
+  HZ_OS_CALL_MAP,
+  HZ_OS_CALL_COMMIT,
+  HZ_OS_CALL_DECOMMIT,
+  HZ_OS_CALL_PURGE,
+  HZ_OS_CALL_PURGE_LAZILY,
+  HZ_OS_CALL_RELEASE,
+  HZ_OS_CALL_REMAP,
+  HZ_OS_CALL_HUGE,
+  HZ_OS_CALL_POPULATE,
+  HZ_OS_CALL_PROTECT,
+  HZ_OS_CALL_KINDS
 };
 struct hz_os_stats {
   uint64_t calls[HZ_OS_CALL_KINDS];
@@ -71,10 +84,16 @@ struct hz_os_stats {
 void hz_os_stats_read(struct hz_os_stats *out);
 const char *hz_os_call_name(enum hz_os_call kind);
 
-// The seam of tests: in builds with HZ_OS_SEAM=1 (target //common/os:os_seam) every call first asks
-// this function; when it returns true the call fails with ENOMEM without reaching the kernel.
+// The seam of tests. A program that links //common/os:os_seam (which defines this function) sees
+// every call above before the kernel does; when it returns true the call fails with ENOMEM without
+// reaching the kernel. Where nobody defines it the linker makes the test a constant: the code of a
+// test and of a release is the same, and a release has no pointer to overwrite.
+HZ_HIDDEN bool hz_os_seam_fails(enum hz_os_call kind, size_t bytes) __attribute__((weak));
 #if HZ_OS_SEAM
+// What //common/os:os_seam asks; NULL (the default) lets every call through.
 extern bool (*hz_os_seam)(enum hz_os_call kind, size_t bytes);
 #endif
 
-#endif  // HZ_COMMON_OS_OS_H_
+HZ_EXTERN_C_END
+
+#endif // HZ_COMMON_OS_OS_H_

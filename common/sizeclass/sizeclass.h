@@ -7,49 +7,59 @@
 //   then 8 classes per doubling up to 128 KiB:     classes 9..88
 //
 //   class      0   no class: the tag of memory that holds no cached block; its bin is never filled
-//              1   16 B        8   128 B      9  144 B   16  256 B   24  512 B   32  1 KiB   40  2 KiB
+//              1   16 B        8   128 B      9  144 B   16  256 B   24  512 B   32  1 KiB   40  2
+//              KiB
 //             48   4 KiB      56  8 KiB      64  16 KiB  72  32 KiB  80  64 KiB  88  128 KiB
 //
-// Eight per doubling wastes at most 1/9 of a block above 128 bytes. Measured against four and sixteen
-// in docs/; snmalloc and jemalloc use four, gperftools about eight.
+// Eight per doubling wastes at most 1/9 of a block above 128 bytes. Measured against four and
+// sixteen in docs/; snmalloc and jemalloc use four, gperftools about eight.
 //
-// The table has one byte per 16 bytes of request (8 KiB, of which a program touches the lines of the
-// sizes it uses): a search by leading zeros instead costs a mispredicted branch on mixed sizes.
+// The table has one byte per 16 bytes of request (8 KiB, of which a program touches the lines of
+// the sizes it uses): a search by leading zeros instead costs a mispredicted branch on mixed sizes.
 #ifndef HZ_COMMON_SIZECLASS_SIZECLASS_H_
 #define HZ_COMMON_SIZECLASS_SIZECLASS_H_
 
 #include "common/base/bits.h"
 #include "common/base/units.h"
 
+HZ_EXTERN_C_BEGIN
+
 #define HZ_CLASS_NONE 0u
 #define HZ_CLASS_FIRST 1u
 #define HZ_CLASS_LAST 88u
-#define HZ_CLASS_COUNT 89u  // including class 0
+#define HZ_CLASS_COUNT 89u // including class 0
 #define HZ_CLASS_MAX_BYTES ((size_t)131072)
 
 // Indexed by (request + 15) / 16 for request <= HZ_CLASS_MAX_BYTES; entry 0 (request 0) is class 1.
-extern const uint8_t hz_class_table[HZ_CLASS_MAX_BYTES / 16 + 1];
+extern HZ_HIDDEN const uint8_t hz_class_table[HZ_CLASS_MAX_BYTES / 16 + 1];
 // Indexed by class; [0] is 0.
-extern const uint32_t hz_class_bytes_table[HZ_CLASS_COUNT];
+extern HZ_HIDDEN const uint32_t hz_class_bytes_table[HZ_CLASS_COUNT];
 
 // Effect: none. Requires: bytes <= HZ_CLASS_MAX_BYTES. Returns: the smallest class that holds it.
-HZ_INLINE unsigned hz_class_of(size_t bytes) { return hz_class_table[(bytes + 15) >> 4]; }
+HZ_INLINE unsigned hz_class_of(size_t bytes) {
+  return hz_class_table[(bytes + 15) >> 4];
+}
 
 // Returns: the block size of a class in bytes, a multiple of 16.
-HZ_INLINE size_t hz_class_bytes(unsigned cls) { return hz_class_bytes_table[cls]; }
+HZ_INLINE size_t hz_class_bytes(unsigned cls) {
+  return hz_class_bytes_table[cls];
+}
 
-// Requires: align is a power of two. Returns: the smallest class whose blocks hold `bytes` and whose
-// size is a multiple of `align` (blocks start at multiples of their size from a granule boundary, so
-// they are aligned); HZ_CLASS_NONE if there is none (the request is for the large part).
+// Requires: align is a power of two. Returns: the smallest class whose blocks hold `bytes` and
+// whose size is a multiple of `align` (blocks start at multiples of their size from a granule
+// boundary, so they are aligned); HZ_CLASS_NONE if there is none (the request is for the large
+// part).
 unsigned hz_class_of_aligned(size_t bytes, size_t align);
 
 // How a class is laid out in spans. Requires: cls is 1..88.
-// span_granules: smallest run of granules whose unused tail is at most 1/8 (and which holds at least
-// one block); span_blocks: blocks in it.
+// span_granules: smallest run of granules whose unused tail is at most 1/8 (and which holds at
+// least one block); span_blocks: blocks in it.
 struct hz_class_layout {
   uint16_t span_granules;
   uint16_t span_blocks;
 };
-extern const struct hz_class_layout hz_class_layout_table[HZ_CLASS_COUNT];
+extern HZ_HIDDEN const struct hz_class_layout hz_class_layout_table[HZ_CLASS_COUNT];
 
-#endif  // HZ_COMMON_SIZECLASS_SIZECLASS_H_
+HZ_EXTERN_C_END
+
+#endif // HZ_COMMON_SIZECLASS_SIZECLASS_H_

@@ -1,0 +1,84 @@
+#include "common/sizeclass/sizeclass.h"
+
+#include "gtest/gtest.h"
+
+namespace {
+
+TEST(SizeClass, BlockSizesRiseInMultiplesOfSixteen) {
+  EXPECT_EQ(hz_class_bytes(HZ_CLASS_NONE), 0u);
+  EXPECT_EQ(hz_class_bytes(HZ_CLASS_FIRST), (size_t)HZ_MIN_ALIGN_BYTES);
+  EXPECT_EQ(hz_class_bytes(HZ_CLASS_LAST), HZ_CLASS_MAX_BYTES);
+  for (unsigned cls = 1; cls <= HZ_CLASS_LAST; cls++) {
+    EXPECT_GT(hz_class_bytes(cls), hz_class_bytes(cls - 1));
+    EXPECT_EQ(hz_class_bytes(cls) % 16, 0u);
+  }
+}
+
+TEST(SizeClass, EightPerDoublingAbove128) {
+  for (unsigned cls = 1; cls <= 8; cls++)
+    EXPECT_EQ(hz_class_bytes(cls), 16u * cls);
+  unsigned cls = 9;
+  for (size_t low = 128; low < HZ_CLASS_MAX_BYTES; low *= 2)
+    for (unsigned step = 1; step <= 8; step++)
+      EXPECT_EQ(hz_class_bytes(cls++), low + step * low / 8);
+  EXPECT_EQ(cls, HZ_CLASS_COUNT);
+}
+
+TEST(SizeClass, EveryRequestGetsTheSmallestClassThatHoldsIt) {
+  EXPECT_EQ(hz_class_of(0), HZ_CLASS_FIRST);
+  for (size_t bytes = 1; bytes <= HZ_CLASS_MAX_BYTES; bytes++) {
+    unsigned cls = hz_class_of(bytes);
+    ASSERT_GE(cls, HZ_CLASS_FIRST);
+    ASSERT_LE(cls, HZ_CLASS_LAST);
+    ASSERT_GE(hz_class_bytes(cls), bytes);
+    ASSERT_LT(hz_class_bytes(cls - 1), bytes);
+  }
+}
+
+TEST(SizeClass, WasteIsBounded) {
+  for (size_t bytes = 129; bytes <= HZ_CLASS_MAX_BYTES; bytes++) {
+    size_t block = hz_class_bytes(hz_class_of(bytes));
+    ASSERT_LE((block - bytes) * 9, block) << bytes;
+  }
+  for (size_t bytes = 1; bytes <= 128; bytes++)
+    ASSERT_LT(hz_class_bytes(hz_class_of(bytes)) - bytes, 16u);
+}
+
+TEST(SizeClass, SpansAreTheSmallestWithAShortTail) {
+  EXPECT_EQ(hz_class_layout_table[0].span_granules, 0);
+  EXPECT_EQ(hz_class_layout_table[0].span_blocks, 0);
+  for (unsigned cls = 1; cls <= HZ_CLASS_LAST; cls++) {
+    size_t block = hz_class_bytes(cls);
+    size_t granules = 1;
+    while (granules * 65536 < block || granules * 65536 % block * 8 > granules * 65536)
+      granules++;
+    const hz_class_layout &layout = hz_class_layout_table[cls];
+    EXPECT_EQ(layout.span_granules, granules) << block;
+    EXPECT_EQ(layout.span_blocks, granules * 65536 / block) << block;
+    EXPECT_GE(layout.span_blocks, 1);
+    EXPECT_LE(layout.span_granules, 7);
+  }
+}
+
+TEST(SizeClass, AlignedRequestsGetTheSmallestClassOfThatAlignment) {
+  for (size_t align = 1; align <= 65536; align *= 2) {
+    for (size_t bytes = 0; bytes <= HZ_CLASS_MAX_BYTES; bytes += bytes < 4096 ? 1 : 509) {
+      unsigned expected = HZ_CLASS_NONE;
+      for (unsigned cls = HZ_CLASS_LAST; cls >= 1; cls--)
+        if (hz_class_bytes(cls) >= bytes && hz_class_bytes(cls) % align == 0)
+          expected = cls;
+      ASSERT_EQ(hz_class_of_aligned(bytes, align), expected) << bytes << " aligned to " << align;
+    }
+  }
+}
+
+TEST(SizeClass, AlignmentBeyondAGranuleIsNotACachedBlocks) {
+  EXPECT_EQ(hz_class_of_aligned(1, 65536), hz_class_of(65536));
+  EXPECT_EQ(hz_class_of_aligned(65537, 65536), hz_class_of(131072));
+  EXPECT_EQ(hz_class_of_aligned(1, 131072), HZ_CLASS_NONE);
+  EXPECT_EQ(hz_class_of_aligned(1, (size_t)1 << 63), HZ_CLASS_NONE);
+  EXPECT_EQ(hz_class_of_aligned(HZ_CLASS_MAX_BYTES + 1, 16), HZ_CLASS_NONE);
+  EXPECT_EQ(hz_class_of_aligned(SIZE_MAX, 16), HZ_CLASS_NONE);
+}
+
+} // namespace
