@@ -1,5 +1,5 @@
-// The surface under test as volatile function pointers, so that no compiler may drop, merge or reason about a call.
-// Owns nothing but the pointers. Any thread may call through them.
+// The surface under test as volatile function pointers, so that no compiler may drop, merge or
+// reason about a call. Owns nothing but the pointers. Any thread may call through them.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,8 @@ extern Opaque<void *(size_t, const std::nothrow_t &)> op_new_array_nothrow;
 extern Opaque<void *(size_t, std::align_val_t)> op_new_aligned;
 extern Opaque<void *(size_t, std::align_val_t)> op_new_array_aligned;
 extern Opaque<void *(size_t, std::align_val_t, const std::nothrow_t &)> op_new_aligned_nothrow;
-extern Opaque<void *(size_t, std::align_val_t, const std::nothrow_t &)> op_new_array_aligned_nothrow;
+extern Opaque<void *(size_t, std::align_val_t, const std::nothrow_t &)>
+    op_new_array_aligned_nothrow;
 
 extern Opaque<void(void *)> op_delete;
 extern Opaque<void(void *)> op_delete_array;
@@ -53,7 +54,8 @@ extern Opaque<void(void *, std::align_val_t)> op_delete_array_aligned;
 extern Opaque<void(void *, size_t, std::align_val_t)> op_delete_sized_aligned;
 extern Opaque<void(void *, size_t, std::align_val_t)> op_delete_array_sized_aligned;
 extern Opaque<void(void *, std::align_val_t, const std::nothrow_t &)> op_delete_aligned_nothrow;
-extern Opaque<void(void *, std::align_val_t, const std::nothrow_t &)> op_delete_array_aligned_nothrow;
+extern Opaque<void(void *, std::align_val_t, const std::nothrow_t &)>
+    op_delete_array_aligned_nothrow;
 
 } // namespace api
 } // namespace conformance

@@ -1,4 +1,5 @@
-// The main of every conformance program: the subject first, because it may start the program again under LD_PRELOAD.
+// The main of every conformance program: the subject first, because it may start the program again
+// under LD_PRELOAD.
 #include "common/conformance/subject.h"
 
 #include <gtest/gtest.h>

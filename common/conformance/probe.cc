@@ -116,8 +116,8 @@ ChildEnd watch(pid_t child, Pipe *pipes) {
 size_t Random::log_uniform(size_t low, size_t high) {
   const int low_bit = 63 - __builtin_clzll(low);
   const int high_bit = 63 - __builtin_clzll(high);
-  const int bit = static_cast<int>(
-      between(static_cast<uint64_t>(low_bit), static_cast<uint64_t>(high_bit)));
+  const int bit =
+      static_cast<int>(between(static_cast<uint64_t>(low_bit), static_cast<uint64_t>(high_bit)));
   const size_t base = static_cast<size_t>(1) << bit;
   const size_t size = base + below(base);
   return size < low ? low : size > high ? high : size;
@@ -217,13 +217,17 @@ size_t page_bytes() {
   return bytes;
 }
 
-size_t rss_bytes() { return statm_field(1); }
-size_t mapped_bytes() { return statm_field(0); }
+size_t rss_bytes() {
+  return statm_field(1);
+}
+size_t mapped_bytes() {
+  return statm_field(0);
+}
 
 std::string ChildEnd::describe() const {
-  std::string text = exited ? "exit " + std::to_string(code)
-                            : std::string("signal ") + std::to_string(signal) + " (" +
-                                  strsignal(signal) + ")";
+  std::string text =
+      exited ? "exit " + std::to_string(code)
+             : std::string("signal ") + std::to_string(signal) + " (" + strsignal(signal) + ")";
   if (!out.empty())
     text += "; stdout: " + out.substr(0, 2000);
   if (!err.empty())

@@ -1,5 +1,6 @@
-// The instruments of the suite: patterns that show a lost byte, sizes worth trying, memory figures of the process, and
-// child processes whose end is reported in full. Owns no state. Any thread may use it; run_child() forks.
+// The instruments of the suite: patterns that show a lost byte, sizes worth trying, memory figures
+// of the process, and child processes whose end is reported in full. Owns no state. Any thread may
+// use it; run_child() forks.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,8 @@
 
 namespace conformance {
 
-// A small generator of our own (xorshift with a multiply), so that a seed means the same everywhere.
+// A small generator of our own (xorshift with a multiply), so that a seed means the same
+// everywhere.
 class Random {
 public:
   explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 0x2545f4914f6cdd1du) {}
@@ -36,7 +38,8 @@ size_t pattern_mismatch(const void *block, size_t size, uint64_t seed);
 // Returns the offset of the first byte that is not zero, or size.
 size_t first_nonzero(const void *block, size_t size);
 
-// Writes (or checks) the first and last byte of each page the block spans, for blocks too big to fill.
+// Writes (or checks) the first and last byte of each page the block spans, for blocks too big to
+// fill.
 void edges_fill(void *block, size_t size, uint64_t seed);
 bool edges_intact(const void *block, size_t size, uint64_t seed);
 
@@ -72,8 +75,8 @@ private:
   int descriptor_;
 };
 
-// Forks, runs the body with output captured, exits 0 when the body returns. A child that still runs after ten minutes is
-// ended by SIGALRM, which only a hang can reach.
+// Forks, runs the body with output captured, exits 0 when the body returns. A child that still runs
+// after ten minutes is ended by SIGALRM, which only a hang can reach.
 ChildEnd run_child(const std::function<void(const Notes &)> &body);
 
 struct Command {

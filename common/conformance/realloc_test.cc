@@ -1,4 +1,5 @@
-// realloc and reallocarray: what was in the block is in the block, wherever it went. Owns one block or one small set.
+// realloc and reallocarray: what was in the block is in the block, wherever it went. Owns one block
+// or one small set.
 #include "common/conformance/api.h"
 #include "common/conformance/probe.h"
 #include "common/conformance/subject.h"
@@ -120,7 +121,8 @@ TEST(Realloc, HugeBlocksMoveWithAllTheirPages) {
       block = moved;
       size_t kept = next < size ? next : size;
       kept -= kept % page_bytes();
-      // The pattern of a page's first byte depends on its offset only, so any prefix of whole pages can be checked.
+      // The pattern of a page's first byte depends on its offset only, so any prefix of whole pages
+      // can be checked.
       void *const probe = api::malloc(kept);
       ASSERT_NE(probe, nullptr);
       edges_fill(probe, kept, mib);

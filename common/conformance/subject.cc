@@ -85,6 +85,8 @@ void subject_init(int *argc, char **argv) {
       g_subject.so = absolute(value);
     } else if (std::strcmp(argv[i], "--linked") == 0) {
       g_subject.linked = true;
+    } else if (std::strcmp(argv[i], "--brief") == 0) {
+      g_subject.brief = true;
     } else if (argv[i][0] != '-') {
       g_subject.files.push_back(absolute(argv[i]));
     } else {
@@ -100,9 +102,17 @@ void subject_init(int *argc, char **argv) {
   argv[kept.size()] = nullptr;
 }
 
-const Subject &subject() { return g_subject; }
+const Subject &subject() {
+  return g_subject;
+}
 
-bool subject_is_ours() { return g_subject.generation.rfind("hz", 0) == 0; }
+bool subject_is_ours() {
+  return g_subject.generation.rfind("hz", 0) == 0;
+}
+
+int rounds(int full) {
+  return g_subject.brief && full >= 5 ? full / 5 : full;
+}
 
 std::string helper_file(const std::string &basename) {
   for (const std::string &path : g_subject.files) {

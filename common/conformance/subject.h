@@ -1,6 +1,6 @@
-// Who is under test. Owns the command line of every conformance program: which generation and variant, whether the
-// program runs itself under LD_PRELOAD, and where its helper files lie. Knows nothing about any generation but its
-// name. Read-only after subject_init(), so any thread may ask.
+// Who is under test. Owns the command line of every conformance program: which generation and
+// variant, whether the program runs itself under LD_PRELOAD, and where its helper files lie. Knows
+// nothing about any generation but its name. Read-only after subject_init(), so any thread may ask.
 #pragma once
 
 #include <string>
@@ -17,11 +17,14 @@ struct Subject {
   std::string so;                 // child programs run under it; empty for glibc
   std::vector<std::string> files; // helper files, absolute paths
   bool linked = false;            // the allocator is part of this executable
+  bool brief = false;             // a shorter run of the long tests
   std::string self;               // absolute path of this program
 };
 
-// Effect: reads and removes our arguments (--generation=, --variant=, --preload=, --so=, --linked, FILES); with
-// --preload starts the same program again under that library. Ends the program with one sentence on bad arguments.
+// Effect: reads and removes our arguments (--generation=, --variant=, --preload=, --so=, --linked,
+// FILES); with
+// --preload starts the same program again under that library. Ends the program with one sentence on
+// bad arguments.
 void subject_init(int *argc, char **argv);
 
 const Subject &subject();
@@ -31,7 +34,11 @@ bool subject_is_ours();
 
 const char *variant_name(Variant variant);
 
-// Returns the absolute path of the helper file with this basename; fails the program when it was not given.
+// A count of rounds: all of it, or a fifth in a brief run.
+int rounds(int full);
+
+// Returns the absolute path of the helper file with this basename; fails the program when it was
+// not given.
 std::string helper_file(const std::string &basename);
 
 } // namespace conformance

