@@ -46,13 +46,18 @@ _Static_assert(sizeof(struct hz_granule) == 8, "one load");
 #define HZ_TAG_LARGE_INSIDE 254u // the others: never the start of a block
 
 // Read on every free. `end` grows; a stale value only sends a pointer to the slow path, and a
-// thread that was given a pointer was given `end` with it.
+// thread that was given a pointer was given `end` with it. Read `end` with hz_arena_end().
 struct hz_arena {
   uintptr_t base; // 0 before initialisation; aligned to 1 GiB when the window allows, else to 2 MiB
   uint64_t end;   // granules ever handed out or ready; records exist below it
   struct hz_granule *granules; // [end]
 };
 extern struct hz_arena hz_arena;
+
+// Relaxed: see above; writer: growth, under the lock.
+HZ_INLINE uint64_t hz_arena_end(void) {
+  return hz_load_relaxed(&hz_arena.end);
+}
 
 // The granule number of an address, >= hz_arena.end when it is not ours.
 HZ_INLINE uint64_t hz_granule_of(const void *p) {
@@ -74,8 +79,9 @@ struct hz_arena_config {
 // before any other function. Returns: false when not even the smallest is to be had.
 bool hz_arena_init(const struct hz_arena_config *config);
 
-// The generation's descriptor of a granule: side_bytes zeroed bytes, committed below `end`, aligned
-// to the largest power of two that divides side_bytes.
+// The generation's descriptors: side_bytes for each granule, committed below `end`, zeroed before
+// its granule is handed out for the first time and never touched by the arena afterwards; aligned
+// to the largest power of two (up to the page) that divides side_bytes.
 extern unsigned char *hz_arena_side;
 
 struct hz_run {
@@ -99,7 +105,8 @@ void hz_run_free(uint64_t granule, uint64_t count);
 void hz_run_free_purged(uint64_t granule, uint64_t count);
 
 // Effect: the run [granule, granule+count) grows to new_count in place if the granules behind it
-// are
+// are free or not yet handed out. Their records have tag NONE, their content is anything. Returns:
+// false when they are not to be had; then nothing has changed. Keeps errno.
 bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count);
 
 // Effect: purges free runs that have been free for longer than the delay; a few microseconds when
@@ -125,6 +132,9 @@ struct hz_arena_stats {
   bool mapped_as_needed;   // the window could not be reserved as a whole
 };
 void hz_arena_stats_read(struct hz_arena_stats *out);
+
+// Whether every invariant holds (see state.h). Slow: for debug builds and tests. Takes the lock.
+bool hz_arena_is_valid(void);
 
 // fork: taken before, released after in the parent, reset in the child.
 void hz_arena_before_fork(void);

@@ -1,0 +1,134 @@
+// The arena as a whole: start, waiting, statistics, fork, invariants. See arena.h.
+#include "common/arena/state.h"
+#include "common/fail/check.h"
+#include "common/os/os.h"
+#include "common/os/syscall.h"
+
+#include <linux/futex.h>
+
+struct hz_arena hz_arena HZ_ALIGNED(HZ_LINE_BYTES);
+unsigned char *hz_arena_side;
+struct hz_arena_state hz_arena_state HZ_ALIGNED(HZ_NO_SHARE_BYTES);
+
+#define S (&hz_arena_state)
+
+bool hz_arena_init(const struct hz_arena_config *config) {
+  S->config = *config;
+  if (!hz_window_open(&S->window, config->side_bytes))
+    return false;
+  hz_free_index_init(&S->free, (struct hz_free_node *)S->window.table[HZ_TABLE_NODES].at);
+  S->huge_from = UINT64_MAX;
+  S->due_ms = UINT64_MAX;
+  S->interval_start_ms = hz_os_now_ms();
+  hz_arena.granules = (struct hz_granule *)S->window.table[HZ_TABLE_RECORDS].at;
+  hz_arena_side = S->window.table[HZ_TABLE_SIDE].at;
+  hz_arena.base = S->window.base;
+  return true;
+}
+
+// ---------------------------------------------------------------- waiting
+
+static void futex(uint32_t *word, int op, uint32_t value) {
+  hz_syscall6(SYS_futex, (long)word, op | FUTEX_PRIVATE_FLAG, value, 0, 0, 0);
+}
+
+void hz_arena_wait(void) {
+  HZ_ASSERT(S->growing || S->free.runs[HZ_FREE_BUSY] != 0);
+  // Read under the lock that the event is raised under: it cannot be missed between here and the
+  // wait.
+  uint32_t seen = hz_load_relaxed(&S->event);
+  S->waiting++;
+  hz_arena_unlock();
+  futex(&S->event, FUTEX_WAIT, seen);
+  hz_arena_lock();
+  S->waiting--;
+}
+
+void hz_arena_event(void) {
+  hz_store_relaxed(&S->event, S->event + 1); // ordered by the lock; the futex compares only
+  if (HZ_UNLIKELY(S->waiting != 0)) {
+    hz_arena_unlock();
+    futex(&S->event, FUTEX_WAKE, INT32_MAX);
+    hz_arena_lock();
+  }
+}
+
+// ---------------------------------------------------------------- statistics
+
+void hz_arena_stats_read(struct hz_arena_stats *out) {
+  hz_arena_lock();
+  const struct hz_free_index *free = &S->free;
+  uint64_t huge = hz_load_relaxed(&S->huge_from);
+  *out = (struct hz_arena_stats){
+      .window_bytes = S->window.granules << HZ_GRANULE_SHIFT,
+      .grown_bytes = S->end << HZ_GRANULE_SHIFT,
+      .used_bytes = S->used << HZ_GRANULE_SHIFT,
+      .peak_used_bytes = S->peak_used << HZ_GRANULE_SHIFT,
+      .free_dirty_bytes = (free->granules[HZ_FREE_DIRTY] + free->granules[HZ_FREE_BUSY])
+                          << HZ_GRANULE_SHIFT,
+      .free_clean_bytes = free->granules[HZ_FREE_CLEAN] << HZ_GRANULE_SHIFT,
+      .meta_bytes = hz_meta_bytes() + hz_window_table_bytes(&S->window),
+      .huge_bytes = S->committed > huge ? (S->committed - huge) << HZ_GRANULE_SHIFT : 0,
+      .mapped_as_needed = S->window.mapped_as_needed,
+  };
+  hz_arena_unlock();
+}
+
+// ---------------------------------------------------------------- fork
+
+void hz_arena_before_fork(void) {
+  hz_arena_lock();
+  hz_meta_before_fork();
+}
+
+void hz_arena_after_fork_parent(void) {
+  hz_meta_after_fork_parent();
+  hz_arena_unlock();
+}
+
+void hz_arena_after_fork_child(void) {
+  hz_meta_after_fork_child();
+  // The threads that were in a system call are not here. What they were purging is dirty or clean,
+  // nobody knows; what the grower committed is committed again when it is needed.
+  S->growing = false;
+  S->waiting = 0;
+  S->coming = 0;
+  while (S->free.oldest[HZ_FREE_BUSY] != HZ_FREE_NIL) {
+    uint32_t g = S->free.oldest[HZ_FREE_BUSY];
+    uint64_t count = S->free.nodes[g].count;
+    hz_free_busy_leave(&S->free, g);
+    hz_free_put(&S->free, g, count, HZ_FREE_DIRTY, (uint32_t)S->interval_start_ms);
+  }
+  hz_purge_schedule();
+  hz_arena_unlock();
+  hz_lock_reset_after_fork(&S->lock);
+}
+
+// ---------------------------------------------------------------- invariants
+
+static bool records_are_valid(void) {
+  const struct hz_free_index *free = &S->free;
+  for (uint64_t g = 0; g < S->end; g++) {
+    uint64_t count = free->nodes[g].count;
+    if (count == 0)
+      continue;
+    for (uint64_t i = g; i < g + count; i++)
+      if (hz_load_relaxed(&hz_arena.granules[i].tag) != HZ_TAG_NONE)
+        return false;
+    g += count - 1;
+  }
+  return true;
+}
+
+bool hz_arena_is_valid(void) {
+  hz_arena_lock();
+  const struct hz_free_index *free = &S->free;
+  uint64_t in_free =
+      free->granules[HZ_FREE_DIRTY] + free->granules[HZ_FREE_CLEAN] + free->granules[HZ_FREE_BUSY];
+  bool valid = S->end <= S->committed && S->committed <= S->window.granules &&
+               S->end == hz_arena.end && S->end == free->end &&
+               S->end == S->used + in_free + S->holes && S->used <= S->peak_used &&
+               hz_free_index_is_valid(free) && records_are_valid();
+  hz_arena_unlock();
+  return valid;
+}

@@ -1,0 +1,125 @@
+// The arena from inside: what its own files share. Nobody else includes this.
+//
+// Owns: the one state of the arena. Thread rule: every field is guarded by `lock` (rank
+// HZ_RANK_RUNS) unless its line says otherwise; the lock is never held across a system call.
+//
+//   0          end         committed                                        window      (granules)
+//   |  runs     |   ready   |  PROT_NONE, or not mapped yet                   |
+//
+// A system call on the arena's memory is made by a thread that first noted, under the lock, what it
+// works on: `growing` for the frontier, a busy run for a purge. Who is refused memory while others
+// are in such a call waits for them and tries again (hz_arena_wait), so that no refusal is false.
+#ifndef HZ_COMMON_ARENA_STATE_H_
+#define HZ_COMMON_ARENA_STATE_H_
+
+#include "common/arena/arena.h"
+#include "common/arena/free_index.h"
+#include "common/sync/lock.h"
+
+// Every array that has one element per granule: committed as the arena grows.
+enum hz_table { HZ_TABLE_RECORDS, HZ_TABLE_NODES, HZ_TABLE_SIDE, HZ_TABLES };
+
+struct hz_window {
+  uintptr_t base;
+  uint64_t granules;     // length of the window
+  bool mapped_as_needed; // not reserved: pieces are mapped as the frontier moves
+  struct {
+    unsigned char *at;
+    size_t element_bytes;
+    size_t committed_bytes; // whole pages, from `at`
+  } table[HZ_TABLES];
+};
+
+// Invariants (hz_arena_is_valid), in granules:
+//   end <= committed <= window
+//   end = used + free.granules[dirty] + free.granules[clean] + free.granules[busy] + holes
+//   records of free granules have tag NONE
+struct hz_arena_state {
+  struct hz_lock lock;
+  uint32_t event;   // futex: raised whenever a system call noted here has ended
+  uint32_t waiting; // threads in hz_arena_wait
+  bool growing;     // a thread is moving `committed`; window.table and window are its own meanwhile
+  struct hz_window window;
+  struct hz_arena_config config;
+  uint64_t end; // as hz_arena.end
+  uint64_t committed;
+  uint64_t holes; // granules below `end` that belong to somebody else's mappings
+  uint64_t used, peak_used;
+  uint64_t coming; // wanted by threads that are growing: they count against the memory limit
+  struct hz_free_index free;
+
+  // Retention (purge.c).
+  uint64_t interval_start_ms;
+  uint64_t taken[2];       // granules handed out of dirty runs: this interval, the one before
+  uint64_t high[2];        // largest `used`: this interval, the one before
+  uint64_t purge_again_ms; // the kernel refused a purge: not before this time
+  uint64_t due_ms; // when the oldest dirty run is to go, UINT64_MAX if none; read without the lock
+                   // (a hint)
+
+  // Huge pages (huge.c).
+  uint64_t huge_from; // granules from here on were asked to be huge; UINT64_MAX: none
+};
+extern struct hz_arena_state hz_arena_state;
+
+// ---- window.c: addresses. No lock held; only the thread that initialises or grows calls.
+
+// Effect: finds and reserves a window and its tables. Returns: false when there is none.
+bool hz_window_open(struct hz_window *w, size_t side_bytes);
+// Effect: makes the elements of [0, granules) of every table readable and writable.
+bool hz_window_commit_tables(struct hz_window *w, uint64_t granules);
+// Effect: makes granules [from, to) readable and writable. Returns: whether that succeeded. Where
+// pieces are mapped as needed, the piece may lie higher because the addresses are taken: *from and
+// *to are moved.
+bool hz_window_commit(struct hz_window *w, uint64_t *from, uint64_t *to);
+size_t hz_window_table_bytes(const struct hz_window *w);
+
+// ---- arena.c
+
+HZ_INLINE void hz_arena_lock(void) {
+  hz_lock_acquire(&hz_arena_state.lock, HZ_RANK_RUNS);
+}
+HZ_INLINE void hz_arena_unlock(void) {
+  hz_lock_release(&hz_arena_state.lock, HZ_RANK_RUNS);
+}
+
+// Effect: gives up the lock, waits until a system call noted in the state has ended, takes the lock
+// again. Requires: lock held; growing or a busy run.
+void hz_arena_wait(void);
+// Effect: wakes the waiters. Requires: lock held.
+void hz_arena_event(void);
+
+// ---- grow.c. Requires: lock held (given up during system calls).
+
+// Effect: takes granules at the frontier, growing it when it must. Returns: false when refused.
+bool hz_grow_take(uint64_t count, uint64_t align, uint64_t *start);
+// Effect: the same, exactly at the frontier's present end. Returns: false when `end` has moved, or
+// refused.
+bool hz_grow_take_at(uint64_t end, uint64_t count);
+
+// ---- purge.c. Requires: lock held (given up during system calls).
+
+// Effect: purges the oldest dirty runs until at most `keep` granules of them are left, those
+// younger than `min_age_ms` excepted. Returns: granules purged.
+uint64_t hz_purge_down_to(uint64_t keep, uint64_t min_age_ms, uint64_t now_ms);
+// Effect: notes that granules left dirty runs / came back.
+void hz_purge_note_taken(uint64_t granules);
+// How many granules of dirty runs may stay.
+uint64_t hz_purge_allowance(uint64_t now_ms);
+// Effect: sets due_ms after the list of dirty runs changed.
+void hz_purge_schedule(void);
+
+// ---- huge.c
+
+// Effect: decides after growth whether what lies above should be huge. Requires: no lock; the
+// growing thread.
+void hz_huge_consider(uint64_t committed_before, uint64_t committed, uint64_t used);
+// Whether a granule lies where huge pages were asked for. Requires: lock held.
+bool hz_huge_is(uint64_t granule);
+
+// ---- meta.c
+size_t hz_meta_bytes(void);
+void hz_meta_before_fork(void);
+void hz_meta_after_fork_parent(void);
+void hz_meta_after_fork_child(void);
+
+#endif // HZ_COMMON_ARENA_STATE_H_

@@ -1,0 +1,170 @@
+// Where the arena lies: one reservation of addresses, or pieces mapped as they are needed.
+//
+// Owns: the choice of the window, its tables, and the order in which addresses become memory.
+// Does not own: which granules are free. Thread rule: initialisation, then only the thread that
+// grows.
+//
+// Reserving is preferred: one PROT_NONE mapping costs nothing but addresses, nobody else can get in
+// between, and committing its lower part leaves two mappings however large the heap. Where
+// addresses are counted (RLIMIT_AS) a reservation would eat what the program has; then the window
+// is only a place far from where the kernel puts other mappings, and pieces of it are mapped one
+// after the other.
+#include "common/arena/state.h"
+#include "common/fail/check.h"
+#include "common/os/os.h"
+#include "common/os/syscall.h"
+
+#include <sys/resource.h>
+
+#define WINDOW_LARGEST_BYTES (16 * HZ_TIB)
+#define WINDOW_COMFORTABLE_BYTES HZ_GIB // below it, pieces as needed may get further
+#define WINDOW_SMALLEST_BYTES (64 * HZ_MIB)
+#define WINDOW_ALIGN_BYTES HZ_GIB
+
+// Far from where the kernel places mappings, programs and their heaps; the first lies in a user
+// space of 47 bits, the others fit 39 and 36 bits (aarch64 and small configurations).
+static const struct {
+  uintptr_t base;
+  size_t most_bytes; // up to where something else is usual
+} places[] = {{0x8000000000u, 16 * HZ_TIB},
+              {0x2000000000u, 128 * HZ_GIB},
+              {0x800000000u, 16 * HZ_GIB},
+              {0x80000000u, HZ_GIB}};
+
+// The limit on addresses in bytes, 0 when there is none.
+static uint64_t address_limit_bytes(void) {
+  struct {
+    uint64_t soft, hard;
+  } limit = {0, 0};
+  long result = hz_syscall4(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit);
+  return hz_syscall_failed(result) || limit.soft == UINT64_MAX ? 0 : limit.soft;
+}
+
+// One reservation for all tables, a page without access before and after each.
+static bool tables_reserve(struct hz_window *w, size_t side_bytes) {
+  const size_t element[HZ_TABLES] = {sizeof(struct hz_granule), sizeof(struct hz_free_node),
+                                     side_bytes};
+  size_t page = hz_os_page_bytes(), total = page, offset[HZ_TABLES];
+  for (int i = 0; i < HZ_TABLES; i++) {
+    offset[i] = total;
+    total += hz_align_up(element[i] * w->granules, page) + page;
+  }
+  // Elements are aligned to the largest power of two that divides their size.
+  unsigned char *at = (unsigned char *)hz_os_reserve(total, page);
+  if (!at)
+    return false;
+  for (int i = 0; i < HZ_TABLES; i++) {
+    w->table[i].at = at + offset[i];
+    w->table[i].element_bytes = element[i];
+    w->table[i].committed_bytes = 0;
+  }
+  return true;
+}
+
+static bool open_reserved(struct hz_window *w, size_t bytes, size_t side_bytes) {
+  size_t huge = hz_max(hz_os_huge_page_bytes(), 2 * HZ_MIB);
+  size_t align = bytes >= WINDOW_ALIGN_BYTES ? WINDOW_ALIGN_BYTES : hz_min(huge, bytes);
+  void *base = hz_os_reserve(bytes, align);
+  if (!base)
+    return false;
+  w->base = (uintptr_t)base;
+  w->granules = bytes >> HZ_GRANULE_SHIFT;
+  w->mapped_as_needed = false;
+  if (tables_reserve(w, side_bytes))
+    return true;
+  hz_os_release(base, bytes);
+  return false;
+}
+
+// Requires: limit_bytes is what may be mapped at all. Twice as many addresses are set aside,
+// because occupied pieces are stepped over.
+static bool open_as_needed(struct hz_window *w, uint64_t limit_bytes, size_t side_bytes) {
+  size_t bytes = WINDOW_SMALLEST_BYTES;
+  while (bytes < limit_bytes && bytes < WINDOW_LARGEST_BYTES)
+    bytes *= 2;
+  bytes *= 2;
+  size_t probe = HZ_GRANULE_BYTES;
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    uintptr_t base = places[i].base;
+    if (!hz_os_map_at((void *)base, probe))
+      continue; // taken, or beyond this kernel's user space
+    hz_os_release((void *)base, probe);
+    w->base = base;
+    w->granules = hz_min(bytes, places[i].most_bytes) >> HZ_GRANULE_SHIFT;
+    w->mapped_as_needed = true;
+    while (!tables_reserve(w, side_bytes)) {
+      if (w->granules <= WINDOW_SMALLEST_BYTES >> HZ_GRANULE_SHIFT)
+        return false;
+      w->granules /= 2;
+    }
+    return true;
+  }
+  return false;
+}
+
+bool hz_window_open(struct hz_window *w, size_t side_bytes) {
+  uint64_t limit = address_limit_bytes();
+  if (limit != 0)
+    return open_as_needed(w, limit, side_bytes);
+  size_t bytes = WINDOW_LARGEST_BYTES;
+  for (; bytes >= WINDOW_COMFORTABLE_BYTES; bytes /= 4)
+    if (open_reserved(w, bytes, side_bytes))
+      return true;
+  if (open_as_needed(w, WINDOW_COMFORTABLE_BYTES, side_bytes))
+    return true;
+  for (; bytes >= WINDOW_SMALLEST_BYTES; bytes /= 4)
+    if (open_reserved(w, bytes, side_bytes))
+      return true;
+  return false;
+}
+
+bool hz_window_commit_tables(struct hz_window *w, uint64_t granules) {
+  size_t page = hz_os_page_bytes();
+  for (int i = 0; i < HZ_TABLES; i++) {
+    size_t element = w->table[i].element_bytes;
+    size_t have = w->table[i].committed_bytes;
+    size_t need = hz_align_up(element * granules, page);
+    if (need <= have)
+      continue;
+    // An eighth more than there is, so that commits grow rare; but no element beyond the window.
+    size_t most = hz_align_up(element * w->granules, page);
+    size_t wish = hz_min(hz_max(need, hz_align_up(have + have / 8, page)), most);
+    unsigned char *at = w->table[i].at + have;
+    if (!hz_os_commit(at, wish - have)) {
+      wish = need;
+      if (!hz_os_commit(at, wish - have))
+        return false;
+    }
+    hz_store_relaxed(&w->table[i].committed_bytes, wish); // for hz_window_table_bytes only
+  }
+  return true;
+}
+
+static bool map_piece(struct hz_window *w, uint64_t from, uint64_t to) {
+  void *at = (void *)(w->base + (from << HZ_GRANULE_SHIFT));
+  return to <= w->granules && hz_os_map_at(at, (to - from) << HZ_GRANULE_SHIFT);
+}
+
+bool hz_window_commit(struct hz_window *w, uint64_t *from, uint64_t *to) {
+  uint64_t count = *to - *from;
+  if (!w->mapped_as_needed)
+    return hz_os_commit((void *)(w->base + (*from << HZ_GRANULE_SHIFT)), count << HZ_GRANULE_SHIFT);
+  if (map_piece(w, *from, *to))
+    return true;
+  // Memory is short, or somebody's mapping is in the way: the second is told by another place.
+  for (uint64_t skip = HZ_MIB >> HZ_GRANULE_SHIFT; *from + skip + count <= w->granules; skip *= 2) {
+    if (!map_piece(w, *from + skip, *from + skip + count))
+      continue;
+    *from += skip;
+    *to = *from + count;
+    return true;
+  }
+  return false;
+}
+
+size_t hz_window_table_bytes(const struct hz_window *w) {
+  size_t bytes = 0;
+  for (int i = 0; i < HZ_TABLES; i++)
+    bytes += hz_load_relaxed(&w->table[i].committed_bytes); // a statistic; the grower writes it
+  return bytes;
+}
