@@ -1,0 +1,3 @@
+"""The version that pkg-config files name."""
+
+HZ_VERSION = "0.1.0"
