@@ -62,7 +62,7 @@ static void bound_the_backtrace(void) {
   sigemptyset(&set);
   sigaddset(&set, SIGALRM);
   sigaction(SIGALRM, &action, NULL);
-  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  sigprocmask(SIG_UNBLOCK, &set, NULL);
   alarm(5);
 }
 
