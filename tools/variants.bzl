@@ -209,7 +209,7 @@ def hz_generation(
         hdrs = [],
         deps = [],
         boxes = [],
-        exports = "exports.lds",
+        exports = "//common/abi:exports.lds",
         public_hdrs = [],
         linkopts = [],
         copts = []):
