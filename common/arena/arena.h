@@ -37,7 +37,7 @@ struct hz_granule {
   uint32_t limit16; // 16-byte units from the span's start that have ever been handed out
   uint16_t index;   // of this granule within its span
   uint8_t tag;      // 1..88: class; or one of HZ_TAG_*
-  uint8_t flags;    // the generation's own
+  uint8_t flags;    // the holder's own; kept when the run is freed, until it is used again
 };
 _Static_assert(sizeof(struct hz_granule) == 8, "one load");
 

@@ -121,9 +121,11 @@ bool hz_run_alloc(uint64_t count, uint64_t align, struct hz_run *out) {
 }
 
 static void records_clear(uint64_t granule, uint64_t count) {
-  // Relaxed: a racing free of a stale pointer reads either the old record or none.
+  // The tag alone: the holder's flags stay until the granule is used again, so that a second free
+  // can be told from a wild one. Relaxed: a racing free of a stale pointer reads either the old tag
+  // or none.
   for (uint64_t g = granule; g < granule + count; g++)
-    hz_store_relaxed((uint64_t *)&hz_arena.granules[g], (uint64_t)0);
+    hz_store_relaxed(&hz_arena.granules[g].tag, (uint8_t)HZ_TAG_NONE);
 }
 
 void hz_run_free(uint64_t granule, uint64_t count) {
