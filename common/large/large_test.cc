@@ -1,4 +1,5 @@
 #include "common/large/large.h"
+#include "common/os/os.h"
 
 #include <gtest/gtest.h>
 
