@@ -15,7 +15,12 @@ constexpr size_t kMiB = 1 << 20;
 
 class Large : public ::testing::Test {
 protected:
+  // The arena is one for the process: both suites share it.
   static void SetUpTestSuite() {
+    static bool ready = false;
+    if (ready)
+      return;
+    ready = true;
     hz_arena_config arena = {};
     arena.purge_delay_ms = 100;
     ASSERT_TRUE(hz_arena_init(&arena));
