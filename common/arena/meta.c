@@ -83,7 +83,7 @@ void hz_meta_before_fork(void) {
 void hz_meta_after_fork_parent(void) {
   hz_lock_release(&meta.lock, HZ_RANK_META);
 }
+// Released, not reset: a reset forgets the ranks of the locks that this thread still holds.
 void hz_meta_after_fork_child(void) {
   hz_lock_release(&meta.lock, HZ_RANK_META);
-  hz_lock_reset_after_fork(&meta.lock);
 }
