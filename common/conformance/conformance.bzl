@@ -6,6 +6,8 @@ makes, in the package that calls it:
 
     NAME_suite_test          the surface, threads, fork, signals, loading; linked to `malloc`
     NAME_suite_preload_test  the same under LD_PRELOAD of `preload`
+    NAME_faults_test         one death per fault, linked; prints what was named when
+    NAME_misuse_test         the small programs of misuse/ under LD_PRELOAD; prints the same table
     NAME_long_test           manual: what the suite does in short, at full length
 
 A variant other than standard runs linked only, and its long tests a fifth as long. Nothing here knows a
@@ -104,6 +106,28 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
         data = linked_helpers,
         tags = ["manual"],
         **dict(suite, timeout = "eternal", **linked)
+    )
+    cc_test(
+        name = name + "_faults_test",
+        size = "large",
+        timeout = "long",
+        args = who + (["--linked"] if ours else []),
+        linkopts = [
+            "-pthread",
+            "-ldl",
+        ],
+        deps = [_ROOM + "faults"],
+        **linked
+    )
+    under = ["--so=$(rootpath %s)" % preload] if ours else []
+    under_data = [preload] if ours else []
+    cc_test(
+        name = name + "_misuse_test",
+        size = "large",
+        timeout = "long",
+        args = who + under + ["$(rootpaths %smisuse_programs)" % _ROOM],
+        data = [_ROOM + "misuse_programs"] + under_data,
+        deps = [_ROOM + "misuse"],
     )
     if ours and variant == "standard":
         helpers = [

@@ -16,8 +16,6 @@
 namespace conformance {
 namespace {
 
-constexpr unsigned kHangSeconds = 600;
-
 uint64_t pattern_word(uint64_t seed, size_t index) {
   uint64_t x = (seed + index) * 0x9e3779b97f4a7c15u;
   return x ^ (x >> 29);
@@ -88,10 +86,10 @@ void drain(Pipe *pipes, std::string **into, size_t count) {
   }
 }
 
-void become_child() {
+void become_child(unsigned hang_seconds) {
   const rlimit no_core = {0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  alarm(kHangSeconds);
+  alarm(hang_seconds);
 }
 
 ChildEnd watch(pid_t child, Pipe *pipes) {
@@ -245,7 +243,7 @@ void Notes::text(const std::string &text) const {
     _exit(125);
 }
 
-ChildEnd run_child(const std::function<void(const Notes &)> &body) {
+ChildEnd run_child(const std::function<void(const Notes &)> &body, unsigned hang_seconds) {
   Pipe pipes[3];
   std::fflush(nullptr);
   const pid_t child = fork();
@@ -254,14 +252,14 @@ ChildEnd run_child(const std::function<void(const Notes &)> &body) {
   if (child == 0) {
     dup2(pipes[0].write_end, 1);
     dup2(pipes[1].write_end, 2);
-    become_child();
+    become_child(hang_seconds);
     body(Notes(pipes[2].write_end));
     _exit(0);
   }
   return watch(child, pipes);
 }
 
-ChildEnd run_command(const Command &command) {
+ChildEnd run_command(const Command &command, unsigned hang_seconds) {
   Pipe pipes[3];
   std::vector<char *> argv;
   for (const std::string &word : command.argv)
@@ -285,7 +283,7 @@ ChildEnd run_command(const Command &command) {
     dup2(input, 0);
     dup2(pipes[0].write_end, 1);
     dup2(pipes[1].write_end, 2);
-    become_child();
+    become_child(hang_seconds);
     for (const std::string &pair : command.env) {
       const size_t equals = pair.find('=');
       setenv(pair.substr(0, equals).c_str(), pair.c_str() + equals + 1, 1);

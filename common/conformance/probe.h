@@ -77,7 +77,7 @@ private:
 
 // Forks, runs the body with output captured, exits 0 when the body returns. A child that still runs
 // after ten minutes is ended by SIGALRM, which only a hang can reach.
-ChildEnd run_child(const std::function<void(const Notes &)> &body);
+ChildEnd run_child(const std::function<void(const Notes &)> &body, unsigned hang_seconds = 600);
 
 struct Command {
   std::vector<std::string> argv;
@@ -85,7 +85,7 @@ struct Command {
   std::string directory;        // empty: where we are
   std::string input;
 };
-ChildEnd run_command(const Command &command);
+ChildEnd run_command(const Command &command, unsigned hang_seconds = 600);
 
 // A new empty directory under TEST_TMPDIR (or the system's).
 std::string make_directory(const std::string &label);

@@ -1,0 +1,12 @@
+// free of a small integer.
+#include "common/conformance/misuse/misuse.h"
+
+#include <stdint.h>
+
+void misuse(size_t size) {
+  (void)size;
+  void *pointer = (void *)(uintptr_t)16;
+  about(pointer);
+  do_free(pointer);
+  committed();
+}

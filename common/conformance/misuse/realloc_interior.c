@@ -1,0 +1,9 @@
+// realloc of a pointer into a block.
+#include "common/conformance/misuse/misuse.h"
+
+void misuse(size_t size) {
+  char *block = do_malloc(size + 64);
+  about(block + 16);
+  do_realloc(block + 16, size);
+  committed();
+}

@@ -1,0 +1,11 @@
+// realloc of a small integer.
+#include "common/conformance/misuse/misuse.h"
+
+#include <stdint.h>
+
+void misuse(size_t size) {
+  void *pointer = (void *)(uintptr_t)16;
+  about(pointer);
+  do_realloc(pointer, size + 1);
+  committed();
+}

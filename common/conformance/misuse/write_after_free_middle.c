@@ -1,0 +1,13 @@
+// A byte in the middle of a freed block is written; it must be seen before the block is used again.
+#include "common/conformance/misuse/misuse.h"
+
+void misuse(size_t size) {
+  volatile char *block = do_malloc(size);
+  const size_t usable = do_usable((void *)block);
+  about(block);
+  do_free((void *)block);
+  block[usable / 2] = 0x5a;
+  if (reuse_until(size, (void *)block) == NULL)
+    prevented(); // nobody gets that block
+  committed();
+}
