@@ -1,0 +1,406 @@
+// Bins that run empty or full, and the life of caches. See cache.h.
+#include "hz3/cache.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/fail/check.h"
+#include "common/large/large.h"
+#include "common/process/process.h"
+#include "common/sync/lock.h"
+#include "hz3/duplicates.h"
+#include "hz3/init.h"
+#include "hz3/span.h"
+#include "hz3/tick.h"
+#include "hz3/transfer.h"
+
+static void *no_slots[2] = {NULL, HZ3_FULL};
+struct hz3_cache hz3_cache_none = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
+struct hz3_cache hz3_cache_gone = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
+__thread struct hz3_cache *hz3_cache = &hz3_cache_none;
+
+static struct hz_lock caches_lock; // rank THREADS; guards the two lists
+static struct hz3_cache *caches;
+static struct hz3_cache *caches_free;
+
+// ---- capacity ----
+
+// Requires: at most `capacity` blocks lie in the bin, and credit for them is held.
+static void capacity_set(struct hz3_cache *c, unsigned cls, unsigned capacity) {
+  struct hz3_bin *bin = &c->bins[cls];
+  void **bottom = hz3_bin_bottom(c, cls);
+  if (bin->capacity != 0)
+    bottom[bin->capacity + 1] = NULL;
+  else if (capacity != 0)
+    hz_store_relaxed(&c->tops[cls], bottom);
+  hz_store_relaxed(&bin->capacity, (uint16_t)capacity);
+  if (capacity != 0)
+    bottom[capacity + 1] = HZ3_FULL;
+  else
+    hz_store_relaxed(&c->tops[cls], no_slots);
+}
+
+static void bin_shrink(struct hz3_cache *c, unsigned cls, unsigned capacity) {
+  unsigned old = c->bins[cls].capacity;
+  if (capacity >= old)
+    return;
+  capacity_set(c, cls, capacity);
+  size_t bytes = (old - capacity) * hz_class_bytes(cls);
+  c->charged -= bytes;
+  hz3_credit_give(bytes);
+}
+
+// Returns: whether the bin has become larger: doubled, or as much as is granted.
+static bool bin_grow(struct hz3_cache *c, unsigned cls) {
+  const struct hz3_shape *shape = &hz3_shape[cls];
+  unsigned old = c->bins[cls].capacity;
+  unsigned more =
+      old == 0 ? shape->capacity_min : (unsigned)hz_min(old, (unsigned)shape->capacity_max - old);
+  for (; more != 0; more /= 2) {
+    size_t bytes = more * hz_class_bytes(cls);
+    if (!hz3_credit_take(bytes, c->charged))
+      continue;
+    c->charged += bytes;
+    capacity_set(c, cls, old + more);
+    return true;
+  }
+  return false;
+}
+
+// How many blocks move at once: half of the bin, so that it can run on in either direction.
+static unsigned bin_step(const struct hz3_cache *c, unsigned cls) {
+  return (unsigned)hz_max(c->bins[cls].capacity / 2, 1);
+}
+
+// ---- blocks out of bins ----
+
+enum where { TO_TRANSFER, TO_SPANS };
+
+// Effect: the `n` coldest blocks leave the bin. Those that stay move down to its bottom.
+static void bin_release(struct hz3_cache *c, unsigned cls, unsigned n, enum where where,
+                        enum hz_api api) {
+  void **bottom = hz3_bin_bottom(c, cls), **first = bottom + 1;
+  unsigned count = hz3_bin_count(c, cls);
+  if (n == 0)
+    return;
+  if (!HZ_FAST)
+    hz3_duplicates_refuse(first, count, cls, api);
+  if (where == TO_SPANS) {
+    hz3_span_put(cls, first, n, api);
+  } else {
+    unsigned done = 0;
+    for (unsigned part; done < n; done += part) {
+      part = (unsigned)hz_min(n - done, HZ3_BATCH_BLOCKS);
+      hz3_transfer_give(cls, first + done, part, &c->spare, api);
+    }
+  }
+  memmove(first, first + n, (count - n) * sizeof(void *));
+  hz_store_relaxed(&c->tops[cls], bottom + (count - n));
+}
+
+// Effect: after many flushes that nobody profited from, the program is giving memory back for good:
+// what lies in bins and on stacks that nobody needed since the last time goes to the spans too.
+static void empty_all_unwanted(struct hz3_cache *c, enum hz_api api) {
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    struct hz3_bin *bin = &c->bins[cls];
+    uint32_t takes = hz_load_relaxed(&hz3_transfer[cls].takes);
+    bool wanted = takes != bin->takes_seen;
+    bin->takes_seen = takes;
+    if (wanted)
+      continue;
+    bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
+    (void)hz3_transfer_drain(cls, api);
+  }
+}
+
+// Effect: once per tick the colder half of every bin becomes everybody's; a bin that was not used
+// at all gives half of its capacity back.
+static void halve_bins(struct hz3_cache *c) {
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    struct hz3_bin *bin = &c->bins[cls];
+    if (bin->capacity == 0)
+      continue;
+    unsigned count = hz3_bin_count(c, cls);
+    bin_release(c, cls, count - count / 2, TO_TRANSFER, HZ_API_FREE);
+    if (!bin->used)
+      bin_shrink(c, cls, hz_max(bin->capacity / 2, hz3_bin_count(c, cls)));
+    bin->used = 0;
+  }
+}
+
+// At the end of a slow path: is it time?
+static void look_at_clock(struct hz3_cache *c) {
+  hz3_tick_maybe();
+  uint32_t ticks = hz_load_relaxed(&hz3_tick_count);
+  if (c->tick_seen != ticks) {
+    c->tick_seen = ticks;
+    halve_bins(c);
+  }
+}
+
+// ---- a bin runs empty ----
+
+// Returns: how many of `want` blocks were found, in transfer layer, else in spans.
+static unsigned fetch(unsigned cls, void **out, unsigned want, uint32_t *spare,
+                      struct hz3_counts *counts) {
+  hz_add_relaxed(&hz3_transfer[cls].takes, 1u);
+  unsigned n = hz3_transfer_take(cls, out, want, spare);
+  if (n != 0) {
+    counts->from_transfer += HZ_OBSERVE;
+    return n;
+  }
+  counts->from_spans += HZ_OBSERVE;
+  return hz3_span_take(cls, out, want);
+}
+
+// Memory is short: everything that waits in shared layers becomes spans, perhaps runs. Returns: as
+// fetch.
+static unsigned fetch_at_any_price(struct hz3_cache *c, unsigned cls, void **out, unsigned want) {
+  for (unsigned other = HZ_CLASS_FIRST; other <= HZ_CLASS_LAST; other++) {
+    if (c)
+      bin_release(c, other, hz3_bin_count(c, other), TO_SPANS, HZ_API_MALLOC);
+    (void)hz3_transfer_drain(other, HZ_API_MALLOC);
+  }
+  (void)hz_large_trim();
+  return hz3_span_take(cls, out, want);
+}
+
+HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
+  hz_store_relaxed(&c->busy, 1u);
+  hz_signal_fence();
+  struct hz3_bin *bin = &c->bins[cls];
+  bin->missed = bin->used = 1;
+  c->idle_flushes = 0;
+  (void)bin_grow(c, cls);
+  void *alone, **bottom = hz3_bin_bottom(c, cls);
+  void **out = bin->capacity != 0 ? bottom + 1 : &alone;
+  unsigned want = bin_step(c, cls);
+  unsigned n = fetch(cls, out, want, &c->spare, &c->counts);
+  if (HZ_UNLIKELY(n == 0))
+    n = fetch_at_any_price(c, cls, out, want);
+  bin->takes_seen = hz_load_relaxed(&hz3_transfer[cls].takes);
+  void *p = NULL;
+  if (n != 0) {
+    p = out[n - 1];
+    if (bin->capacity != 0)
+      hz_store_relaxed(&c->tops[cls], bottom + (n - 1));
+  }
+  look_at_clock(c);
+  hz_signal_fence();
+  hz_store_relaxed(&c->busy, 0u);
+  return p;
+}
+
+// ---- a bin is full ----
+
+// Effect: makes room in a full bin.
+static void bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
+  struct hz3_bin *bin = &c->bins[cls];
+  uint32_t takes = hz_load_relaxed(&hz3_transfer[cls].takes);
+  bool wanted = takes != bin->takes_seen, alternates = bin->missed;
+  bin->takes_seen = takes;
+  bin->missed = 0;
+  bin->used = 1;
+  if ((wanted || alternates) && bin_grow(c, cls))
+    return;
+  if (bin->capacity == 0)
+    return;
+  if (wanted || alternates) {
+    c->idle_flushes = 0;
+    bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
+    return;
+  }
+  bin_release(c, cls, bin->capacity, TO_SPANS, api);
+  bin_shrink(c, cls, hz_max(hz3_shape[cls].batch / 2u, hz3_shape[cls].capacity_min));
+  (void)hz3_transfer_drain(cls, api);
+  if (++c->idle_flushes % 16 == 0)
+    empty_all_unwanted(c, api);
+}
+
+HZ_NOINLINE void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api api) {
+  hz_store_relaxed(&c->busy, 1u);
+  hz_signal_fence();
+  if (c->bins[cls].capacity == 0)
+    (void)bin_grow(c, cls);
+  else
+    bin_make_room(c, cls, api);
+  if (c->bins[cls].capacity != 0) {
+    void **top = c->tops[cls];
+    top[1] = p;
+    hz_store_relaxed(&c->tops[cls], top + 1);
+  } else {
+    hz3_transfer_give(cls, &p, 1, &c->spare, api);
+  }
+  look_at_clock(c);
+  hz_signal_fence();
+  hz_store_relaxed(&c->busy, 0u);
+}
+
+// ---- threads without a cache ----
+
+void *hz3_uncached_alloc(unsigned cls) {
+  void *p = NULL;
+  uint32_t spare = 0;
+  struct hz3_counts unseen;
+  if (fetch(cls, &p, 1, &spare, &unseen) == 0)
+    (void)fetch_at_any_price(NULL, cls, &p, 1);
+  if (spare != 0)
+    hz3_batch_give(spare);
+  return p;
+}
+
+void hz3_uncached_free(unsigned cls, void *p, enum hz_api api) {
+  hz3_span_put(cls, &p, 1, api);
+}
+
+// ---- life of a cache ----
+
+static struct hz3_cache *cache_make(void) {
+  struct hz3_cache *c =
+      hz_meta_alloc(sizeof *c + hz3_slots_total * sizeof(void *), HZ_NO_SHARE_BYTES);
+  if (!c)
+    return NULL;
+  for (unsigned tag = 0; tag < HZ3_TAGS; tag++)
+    c->tops[tag] = no_slots;
+  return c;
+}
+
+// Effect: a cache of an ended thread, or a new one, is on the list and alive.
+static struct hz3_cache *cache_obtain(void) {
+  hz_lock_acquire(&caches_lock, HZ_RANK_THREADS);
+  struct hz3_cache *c = caches_free;
+  if (c)
+    caches_free = c->next_free;
+  hz_lock_release(&caches_lock, HZ_RANK_THREADS);
+  if (!c) {
+    c = cache_make();
+    if (!c)
+      return NULL;
+    hz_lock_acquire(&caches_lock, HZ_RANK_THREADS);
+    c->next = caches;
+    caches = c;
+    hz_lock_release(&caches_lock, HZ_RANK_THREADS);
+  }
+  c->tick_seen = hz_load_relaxed(&hz3_tick_count);
+  hz_store_relaxed(&c->alive, 1u);
+  hz_add_relaxed(&hz3_threads_alive, 1u);
+  return c;
+}
+
+HZ_COLD struct hz3_cache *hz3_cache_get(void) {
+  if (hz3_cache == &hz3_cache_gone)
+    return NULL;
+  if (hz3_cache != &hz3_cache_none)
+    return hz3_cache;
+  if (!hz3_init_ensure())
+    return NULL;
+  struct hz3_cache *c = cache_obtain();
+  if (!c)
+    return NULL;
+  hz3_cache = c; // before arming, which may allocate
+  int saved_errno = errno;
+  (void)hz_thread_arm(c);
+  errno = saved_errno;
+  return c;
+}
+
+void hz3_cache_empty(struct hz3_cache *c, enum hz_api api) {
+  hz_store_relaxed(&c->busy, 1u);
+  hz_signal_fence();
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
+    bin_shrink(c, cls, 0);
+    memset(&c->bins[cls], 0, sizeof c->bins[cls]);
+  }
+  if (c->spare != 0)
+    hz3_batch_give(c->spare);
+  c->spare = 0;
+  hz_signal_fence();
+  hz_store_relaxed(&c->busy, 0u);
+}
+
+// Effect: nobody uses the cache any more: the next thread may. Requires: its thread has ended.
+static void cache_keep(struct hz3_cache *c) {
+  hz3_cache_empty(c, HZ_API_THREAD_EXIT);
+  hz_store_relaxed(&c->alive, 0u);
+  hz_sub_relaxed(&hz3_threads_alive, 1u);
+  hz_lock_acquire(&caches_lock, HZ_RANK_THREADS);
+  c->next_free = caches_free;
+  caches_free = c;
+  hz_lock_release(&caches_lock, HZ_RANK_THREADS);
+}
+
+void hz3_cache_retire(void *cache) {
+  hz3_cache = &hz3_cache_gone;
+  cache_keep(cache);
+}
+
+// ---- what they hold ----
+
+static void counts_add(struct hz3_counts *sum, const struct hz3_counts *part) {
+  uint64_t *to = (uint64_t *)sum;
+  const uint64_t *from = (const uint64_t *)part;
+  for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
+    to[i] += hz_load_relaxed(&from[i]);
+}
+
+void hz3_cache_stats_read(struct hz3_cache_stats *out) {
+  memset(out, 0, sizeof *out);
+  hz_lock_acquire(&caches_lock, HZ_RANK_THREADS);
+  for (struct hz3_cache *c = caches; c; c = c->next) {
+    counts_add(&out->counts, &c->counts);
+    if (!hz_load_relaxed(&c->alive))
+      continue;
+    out->threads++;
+    for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+      // Relaxed: another thread's bin is looked at, not held still; a torn pair counts as nothing.
+      unsigned capacity = hz_load_relaxed(&c->bins[cls].capacity);
+      ptrdiff_t count = hz_load_relaxed(&c->tops[cls]) - hz3_bin_bottom(c, cls);
+      if (capacity != 0 && count > 0 && count <= capacity)
+        out->cached_bytes += (size_t)count * hz_class_bytes(cls);
+    }
+  }
+  hz_lock_release(&caches_lock, HZ_RANK_THREADS);
+}
+
+bool hz3_cache_is_valid(const struct hz3_cache *c) {
+  uint64_t charged = 0;
+  for (unsigned tag = 0; tag < HZ3_TAGS; tag++) {
+    unsigned capacity = tag < HZ_CLASS_COUNT ? c->bins[tag].capacity : 0;
+    if (capacity == 0) {
+      if (c->tops[tag] != no_slots)
+        return false;
+      continue;
+    }
+    void *const *bottom = c->slots + hz3_shape[tag].slot;
+    charged += capacity * hz_class_bytes(tag);
+    if (bottom[0] != NULL || bottom[capacity + 1] != HZ3_FULL || c->tops[tag] < bottom ||
+        c->tops[tag] > bottom + capacity || capacity > hz3_shape[tag].capacity_max)
+      return false;
+    for (void *const *slot = bottom + 1; slot <= bottom + capacity; slot++)
+      if (*slot == HZ3_FULL || (slot <= c->tops[tag] && *slot == NULL))
+        return false;
+  }
+  return charged == c->charged;
+}
+
+// ---- fork ----
+
+void hz3_cache_before_fork(void) {
+  hz_lock_acquire(&caches_lock, HZ_RANK_THREADS);
+}
+
+void hz3_cache_after_fork_parent(void) {
+  hz_lock_release(&caches_lock, HZ_RANK_THREADS);
+}
+
+// A thread that is no more was stopped between two instructions. If it was in a slow path, its
+// cache may be half changed and is left alone, with at most its quota of memory. Else its bins are
+// whole: a push that was cut short has lost its block, a pop that was cut short has not taken
+// place.
+void hz3_cache_after_fork_child(void) {
+  hz_lock_reset_after_fork(&caches_lock);
+  for (struct hz3_cache *c = caches; c; c = c->next)
+    if (c != hz3_cache && c->alive && !c->busy)
+      cache_keep(c);
+}

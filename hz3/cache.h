@@ -1,0 +1,111 @@
+// A thread's cache: for each class a bin, which is a stack of addresses.
+//
+// Owns: the caches of all threads, their bins, the list of them. Does not own how a block gets to
+// its bin (route.h). Thread rule: a cache is its thread's alone; others read it for statistics, and
+// a forked child empties those of threads that are no more.
+//
+//   tops[cls] ─────────────────────────┐
+//                                      ▼
+//   slots   [ NULL | block | block | block | (stale) | (stale) | FULL ]
+//            bottom                   top                       bottom + capacity + 1
+//
+//   pop    p = *top; NULL: the bin is empty           push   top[1] == FULL: the bin is full
+//   invariants   bottom <= top <= bottom + capacity <= bottom + capacity_max
+//                *bottom == NULL; bottom[capacity + 1] == FULL; no other slot holds either but
+//                stale NULLs sum over bins of capacity * block bytes == charged
+//
+// Two sentinels and no count: each way is one load, one compare and two stores. A class that the
+// thread does not use, every tag that is no class, and the cache of a thread that has none point to
+// a bin that is empty and full at once; so there is no check for them either.
+//
+// Capacity follows use. It begins small, doubles when a bin runs full after it ran empty or while
+// other threads take what this one frees, and a bin that only fills while nobody takes (a program
+// that is tearing down) is emptied into the spans. Every tick halves what lies in each bin.
+#ifndef HZ3_CACHE_H_
+#define HZ3_CACHE_H_
+
+#include "common/arena/arena.h"
+#include "common/fail/fail.h"
+#include "hz3/shape.h"
+
+HZ_EXTERN_C_BEGIN
+
+#define HZ3_FULL ((void *)1)
+#define HZ3_TAGS 256u
+
+struct hz3_bin {
+  uint16_t capacity;   // 0: the class is not cached; tops[cls] is the bin that is empty and full
+  uint8_t missed;      // ran empty since it last ran full
+  uint8_t used;        // ran empty or full since the last tick of this cache
+  uint32_t takes_seen; // hz3_transfer.takes when this bin last ran empty or full
+};
+
+// Counters of variant `observe`, by the route a block took. Compiled always, written only there.
+struct hz3_counts {
+  uint64_t allocs, allocs_mid, misses, misses_mid, from_transfer, from_spans, from_spans_mid;
+  uint64_t frees, flushes, to_transfer, to_spans, large_allocs, large_frees, null_frees,
+      uncached_frees;
+  uint64_t locks, grown, emptied;
+};
+
+struct hz3_cache {
+  void **tops[HZ3_TAGS]; // hot; by class, and by tag in free
+  struct hz3_bin bins[HZ_CLASS_COUNT];
+  uint64_t charged;            // bytes of credit held (tick.h)
+  uint32_t spare;              // an empty batch, or 0
+  uint32_t tick_seen;          // hz3_tick_count when the bins were last halved
+  uint32_t idle_flushes;       // in a row, of bins that nobody took from
+  uint32_t busy;               // a slow path is at work: a forked child must not read it
+  uint32_t alive;              // of a thread that has not ended
+  struct hz3_cache *next;      // all caches ever made
+  struct hz3_cache *next_free; // those of ended threads
+  struct hz3_counts counts;
+  void *slots[];
+};
+
+// This thread's. Never NULL: &hz3_cache_none before its first use and when there is no memory for
+// one, &hz3_cache_gone once the thread's exit has begun.
+extern __thread struct hz3_cache *hz3_cache;
+extern struct hz3_cache hz3_cache_none, hz3_cache_gone;
+
+// Returns: this thread's cache, made on first use; NULL when it cannot have one (exit has begun, no
+// memory, initialisation under way): then it is served from the shared layers. Keeps errno.
+struct hz3_cache *hz3_cache_get(void);
+
+// The slow ways, both at most one batch of work, both keep errno.
+// Effect: a bin that ran empty is filled from transfer layer or spans. Returns: a block, or NULL.
+void *hz3_cache_miss(struct hz3_cache *c, unsigned cls);
+// Effect: a bin that is full makes room and takes p.
+void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api api);
+
+// The same for a thread without a cache.
+void *hz3_uncached_alloc(unsigned cls);
+void hz3_uncached_free(unsigned cls, void *p, enum hz_api api);
+
+// Effect: every bin of this thread is emptied into the spans, its credit returned.
+void hz3_cache_empty(struct hz3_cache *c, enum hz_api api);
+// Thread exit: empties it, and keeps its memory for the next thread.
+void hz3_cache_retire(void *cache);
+
+struct hz3_cache_stats {
+  size_t threads, cached_bytes;
+  struct hz3_counts counts; // observe: of all threads that ever were
+};
+void hz3_cache_stats_read(struct hz3_cache_stats *out);
+// Returns: whether every invariant above holds. Requires: c is the calling thread's.
+bool hz3_cache_is_valid(const struct hz3_cache *c);
+
+void hz3_cache_before_fork(void);
+void hz3_cache_after_fork_parent(void);
+void hz3_cache_after_fork_child(void); // empties the caches of threads that are no more
+
+HZ_INLINE void **hz3_bin_bottom(struct hz3_cache *c, unsigned cls) {
+  return c->slots + hz3_shape[cls].slot;
+}
+HZ_INLINE unsigned hz3_bin_count(struct hz3_cache *c, unsigned cls) {
+  return c->bins[cls].capacity == 0 ? 0 : (unsigned)(c->tops[cls] - hz3_bin_bottom(c, cls));
+}
+
+HZ_EXTERN_C_END
+
+#endif // HZ3_CACHE_H_

@@ -1,0 +1,175 @@
+// The slow routes, and those that are not worth inlining. See route.h.
+#include "hz3/route.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/large/large.h"
+#include "hz3/init.h"
+#include "hz3/span.h"
+#include "hz3/tick.h"
+
+// From this size on a block that was never used is looked for before one is cleared.
+#define ZEROED_BYTES_MIN ((size_t)4096)
+
+// ---- what a pointer is ----
+
+#define IS_LARGE 0u
+
+// Returns: the class of the block that starts at p, or IS_LARGE for the large part to judge.
+// Whatever is no block ends the process.
+static unsigned block_class(const void *p, enum hz_api api) {
+  uint64_t granule = hz_granule_of(p);
+  if (granule >= hz_load_relaxed(&hz_arena.end))
+    hz_fail_foreign_pointer(p, api);
+  hz3_record r = hz3_record_of(granule);
+  unsigned tag = hz3_record_tag(r);
+  if (tag < HZ_CLASS_FIRST || tag > HZ_CLASS_LAST)
+    return IS_LARGE;
+  uint32_t at = hz3_offset_in_span(r, (uintptr_t)p - hz_arena.base);
+  if (!hz3_is_block_start(at, tag) || at >> 4 >= hz3_record_limit16(r))
+    hz_fail_invalid_free(p, hz_class_bytes(tag), api);
+  return tag;
+}
+
+static void *out_of_memory(void) {
+  errno = ENOMEM;
+  return NULL;
+}
+
+// ---- alloc ----
+
+static void *large_alloc(size_t bytes, size_t align, bool zero) {
+  if (!hz3_init_ensure())
+    return out_of_memory();
+  void *p = hz_large_alloc(bytes, align, zero);
+  if (HZ_OBSERVE && hz3_cache_get())
+    hz3_cache->counts.large_allocs++;
+  hz3_tick_maybe();
+  return p ? p : out_of_memory();
+}
+
+HZ_NOINLINE void *hz3_alloc_slow(size_t bytes, enum hz_api api) {
+  (void)api;
+  if (bytes > HZ_CLASS_MAX_BYTES)
+    return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
+  unsigned cls = hz_class_of(bytes);
+  struct hz3_cache *c = hz3_cache_get();
+  if (!c && !hz3_init_ensure())
+    return out_of_memory();
+  void *p = c ? hz3_cache_miss(c, cls) : hz3_uncached_alloc(cls);
+  return p ? p : out_of_memory();
+}
+
+void *hz3_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
+  if (align <= HZ_MIN_ALIGN_BYTES)
+    return hz3_alloc(bytes, api);
+  unsigned cls = hz_class_of_aligned(bytes, align);
+  if (cls != HZ_CLASS_NONE)
+    return hz3_alloc(hz_class_bytes(cls), api);
+  return large_alloc(bytes, align, false);
+}
+
+// A class's block that must read as zero: one that was never used need not be cleared.
+static void *fresh_zeroed(unsigned cls) {
+  struct hz3_cache *c = hz3_cache_get();
+  if (!c || *c->tops[cls] != NULL)
+    return NULL;
+  void *p = hz3_span_take_zeroed(cls);
+  if (p)
+    hz3_tick_maybe();
+  return p;
+}
+
+void *hz3_alloc_zeroed(size_t bytes, enum hz_api api) {
+  if (bytes > HZ_CLASS_MAX_BYTES)
+    return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, true);
+  void *p = NULL;
+  if (bytes >= ZEROED_BYTES_MIN)
+    p = fresh_zeroed(hz_class_of(bytes));
+  if (p)
+    return p;
+  p = hz3_alloc(bytes, api);
+  return p ? memset(p, 0, bytes) : NULL;
+}
+
+// ---- free ----
+
+static void large_free(void *p, enum hz_api api) {
+  hz_large_free(p, api);
+  if (HZ_OBSERVE && hz3_cache_get())
+    hz3_cache->counts.large_frees++;
+  hz3_tick_maybe();
+}
+
+HZ_NOINLINE void hz3_free_slow(void *p, enum hz_api api) {
+  if (p == NULL)
+    return;
+  unsigned cls = block_class(p, api);
+  if (cls == IS_LARGE) {
+    large_free(p, api);
+    return;
+  }
+  struct hz3_cache *c = hz3_cache_get();
+  if (!c) {
+    hz3_uncached_free(cls, p, api);
+    return;
+  }
+  void **top = c->tops[cls];
+  if (*top == p)
+    hz_fail_double_free(p, hz_class_bytes(cls), api);
+  hz3_cache_flush(c, cls, p, api);
+}
+
+// ---- sizes ----
+
+size_t hz3_usable(const void *p, enum hz_api api) {
+  unsigned cls = block_class(p, api);
+  return cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
+}
+
+// A block that was asked for by one size may be given back by it, or, after realloc has left it in
+// its place, by one that is up to half as large. What operator new made was never reallocated.
+void hz3_size_check(const void *p, size_t align, size_t bytes, enum hz_api api) {
+  unsigned cls = block_class(p, api);
+  if (bytes <= HZ_CLASS_MAX_BYTES) {
+    unsigned asked =
+        align <= HZ_MIN_ALIGN_BYTES ? hz_class_of(bytes) : hz_class_of_aligned(bytes, align);
+    if (asked == cls)
+      return;
+  }
+  size_t usable = cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
+  bool exact = api == HZ_API_DELETE || api == HZ_API_DELETE_ARRAY;
+  if (bytes > usable || (exact && cls != IS_LARGE) || bytes < usable / 2)
+    hz_fail_size_mismatch(p, bytes, usable, api);
+}
+
+// ---- realloc ----
+
+static void *move_block(void *p, size_t keep, size_t bytes, enum hz_api api) {
+  void *q = hz3_alloc(bytes, api);
+  if (!q)
+    return NULL;
+  memcpy(q, p, keep);
+  hz3_free(p, api);
+  return q;
+}
+
+static void *large_realloc(void *p, size_t bytes, enum hz_api api) {
+  size_t usable = hz_large_usable(p, api);
+  if (bytes < usable / 2 && bytes <= HZ_CLASS_MAX_BYTES)
+    return move_block(p, hz_min(bytes, usable), bytes, api);
+  void *q = hz_large_realloc(p, hz_max(bytes, HZ_CLASS_MAX_BYTES + 1), api);
+  hz3_tick_maybe();
+  return q ? q : out_of_memory();
+}
+
+void *hz3_realloc(void *p, size_t bytes, enum hz_api api) {
+  unsigned cls = block_class(p, api);
+  if (cls == IS_LARGE)
+    return large_realloc(p, bytes, api);
+  size_t usable = hz_class_bytes(cls);
+  if (bytes <= usable && (bytes >= usable / 2 || hz_class_of(bytes) == cls))
+    return p;
+  return move_block(p, hz_min(bytes, usable), bytes, api);
+}

@@ -1,0 +1,23 @@
+// The table of classes. See shape.h.
+#include "hz3/shape.h"
+
+struct hz3_shape hz3_shape[HZ_CLASS_COUNT];
+uint64_t hz3_reciprocal[HZ_CLASS_COUNT];
+uint32_t hz3_slots_total;
+
+void hz3_shape_init(void) {
+  uint32_t slot = 0;
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    size_t bytes = hz_class_bytes(cls);
+    struct hz3_shape *s = &hz3_shape[cls];
+    s->batch = (uint16_t)hz_clamp(HZ3_BATCH_BYTES / bytes, HZ3_BATCH_LEAST, HZ3_BATCH_BLOCKS);
+    s->capacity_max = (uint16_t)(2 * s->batch);
+    s->capacity_min = (uint16_t)hz_clamp(2 * HZ_KIB / bytes, 1, 8);
+    s->span_blocks = hz_class_layout_table[cls].span_blocks;
+    s->span_granules = hz_class_layout_table[cls].span_granules;
+    s->slot = slot;
+    slot += s->capacity_max + 2u; // and the two sentinels
+    hz3_reciprocal[cls] = UINT64_MAX / bytes + 1;
+  }
+  hz3_slots_total = slot;
+}

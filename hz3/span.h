@@ -1,0 +1,88 @@
+// Spans: runs of granules cut into blocks of one class, and for each class the one place that knows
+// which of them have room.
+//
+// Owns: the records of its granules (common/arena), a descriptor per span in the arena's side
+// array, a bit per block that is free in its span. Does not own blocks that are out: in a program's
+// hands, in a thread's bin or on their way in a batch all count as out. Thread rule: one lock per
+// class (HZ_RANK_CENTRAL), held for one batch and never across a system call.
+//
+//   span of 16 blocks     | out | free | out | ... | carved-1 | never handed out ... | tail |
+//   bits                     0     1      0           0/1        0                0
+//                          0 <= index < carved: free <=> its bit is set
+//   invariants            free == number of bits set <= carved <= blocks
+//                         out  == carved - free;  out == 0 <=> the span goes back to the arena
+//                         records: tag == cls, index counts granules, limit16 == carved * bytes /
+//                         16
+//
+// Blocks are carved by arithmetic: memory that a program has not asked for yet is never touched.
+// Which span serves is a question of memory: the fullest first, so that the others run empty.
+#ifndef HZ3_SPAN_H_
+#define HZ3_SPAN_H_
+
+#include "common/arena/arena.h"
+#include "common/fail/fail.h"
+#include "common/sync/lock.h"
+#include "hz3/batch.h"
+
+HZ_EXTERN_C_BEGIN
+
+#define HZ3_SPAN_LISTS 4u       // by quarters of the blocks that are out; 0 = the fullest
+#define HZ3_LIST_NONE 0xffu     // full: on no list
+#define HZ3_SPAN_BITS_WORDS 13u // 832 bits; a span with more blocks keeps its bits in a batch
+
+struct hz3_span {        // 128 bytes per granule; all fields under the class's lock
+  uint32_t next, prev;   // neighbours on the list: granule + 1, 0 at its ends
+  uint16_t carved, free; // blocks
+  uint16_t first_word;   // no bit is set in a word below
+  uint8_t cls, list;
+  uint32_t bits_batch; // 0: `bits` serve
+  bool zeroed;         // what is not carved yet reads as zero
+  uint64_t bits[HZ3_SPAN_BITS_WORDS];
+};
+_Static_assert(sizeof(struct hz3_span) == 128, "two lines");
+
+struct hz3_central {
+  struct hz_lock lock;
+  uint32_t lists[HZ3_SPAN_LISTS]; // the first span: granule + 1; 0 = empty
+  uint32_t spans;
+  uint32_t carving;    // the span last opened: granule + 1; 0 = none; it may be full
+  uint64_t blocks_out; // sum over spans; read without the lock by statistics
+} HZ_ALIGNED(HZ_NO_SHARE_BYTES);
+extern struct hz3_central hz3_central[HZ_CLASS_COUNT];
+
+HZ_INLINE struct hz3_span *hz3_span_of(uint64_t granule) {
+  return (struct hz3_span *)(hz_arena_side + granule * sizeof(struct hz3_span));
+}
+
+// Effect: writes up to `want` (> 0) addresses of blocks to out; opens a span only when there would
+// be none. Returns: how many; 0 when memory is exhausted. Keeps errno.
+unsigned hz3_span_take(unsigned cls, void **out, unsigned want);
+
+// Returns: one block that reads as zero because it was never used, or NULL when that would cost
+// more than clearing one (a used block is free) or memory is exhausted.
+void *hz3_span_take_zeroed(unsigned cls);
+
+// Effect: gives blocks back; spans that run empty return to the arena. A block that is free in its
+// span already, or whose span is no more, is a double free, named with `api`. Requires: no lock
+// held. Units: count in blocks, any number.
+void hz3_span_put(unsigned cls, void *const *blocks, unsigned count, enum hz_api api);
+
+struct hz3_span_stats {
+  size_t spans, span_bytes, blocks_out, blocks_free; // free: in spans, carved or not
+};
+void hz3_span_stats_read(unsigned cls, struct hz3_span_stats *out);
+// Returns: bytes of blocks that are out, over all classes; a sum without locks.
+size_t hz3_span_out_bytes(void);
+
+// Effect: none. Returns: whether every invariant above holds for every span of the class (takes its
+// lock).
+bool hz3_span_is_valid(unsigned cls);
+
+// fork: every class's lock.
+void hz3_span_before_fork(void);
+void hz3_span_after_fork_parent(void);
+void hz3_span_after_fork_child(void);
+
+HZ_EXTERN_C_END
+
+#endif // HZ3_SPAN_H_

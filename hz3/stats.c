@@ -1,0 +1,58 @@
+// Figures, trimming, and the report of variant observe. See stats.h.
+#include "hz3/stats.h"
+
+#include "common/large/large.h"
+#include "hz3/cache.h"
+#include "hz3/init.h"
+#include "hz3/span.h"
+#include "hz3/transfer.h"
+
+static void add_class(struct hz_stats *out, unsigned cls) {
+  struct hz3_span_stats spans;
+  hz3_span_stats_read(cls, &spans);
+  size_t bytes = hz_class_bytes(cls);
+  out->cls[out->classes].block_bytes = bytes;
+  out->cls[out->classes].spans = spans.spans;
+  out->cls[out->classes].blocks_out = spans.blocks_out;
+  out->cls[out->classes].blocks_free = spans.blocks_free;
+  out->classes++;
+  int32_t waiting = (int32_t)hz_load_relaxed(&hz3_transfer[cls].blocks);
+  out->cached_shared_bytes += waiting > 0 ? (size_t)waiting * bytes : 0;
+  out->span_free_bytes += spans.span_bytes - spans.blocks_out * bytes;
+  out->live_bytes += spans.blocks_out * bytes;
+}
+
+void hz3_stats(struct hz_stats *out) {
+  out->generation = "hz3";
+  out->version = HZ3_VERSION;
+  if (!hz3_init_ensure())
+    return;
+  struct hz3_cache_stats caches;
+  hz3_cache_stats_read(&caches);
+  out->cached_thread_bytes = caches.cached_bytes;
+  out->threads = caches.threads;
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    add_class(out, cls);
+  size_t cached = out->cached_thread_bytes + out->cached_shared_bytes;
+  out->live_bytes -= hz_min(cached, out->live_bytes);
+  struct hz_large_stats large;
+  hz_large_stats_read(&large);
+  out->live_large_bytes = large.live_bytes;
+  out->live_large_blocks = large.live_blocks;
+  out->live_bytes += large.live_bytes;
+  hz_arena_stats_read(&out->arena);
+  hz_os_stats_read(&out->os);
+}
+
+bool hz3_trim(size_t keep_bytes) {
+  (void)keep_bytes;
+  if (!hz3_init_ensure())
+    return false;
+  if (hz3_cache != &hz3_cache_none && hz3_cache != &hz3_cache_gone)
+    hz3_cache_empty(hz3_cache, HZ_API_MALLOC_TRIM);
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    (void)hz3_transfer_drain(cls, HZ_API_MALLOC_TRIM);
+  size_t bytes = hz_large_trim();
+  bytes += hz_runs_purge_all();
+  return bytes != 0;
+}

@@ -1,0 +1,76 @@
+// The bound on cached bytes and ageing. See tick.h.
+#include "hz3/tick.h"
+
+#include "common/arena/arena.h"
+#include "common/large/large.h"
+#include "common/os/os.h"
+#include "hz3/span.h"
+#include "hz3/transfer.h"
+
+uint64_t hz3_bound_bytes;
+uint64_t hz3_credit_used;
+uint32_t hz3_threads_alive;
+uint32_t hz3_tick_count;
+uint16_t hz3_transfer_limits[HZ_CLASS_COUNT];
+
+static uint64_t least_bound_bytes; // constant after init
+static uint32_t interval_ms;       // constant after init
+static uint64_t last_tick_ms;
+
+// Each class may keep an equal part of half the bound, but at least a batch where the bound allows
+// (the hundredth, not the 88th, makes up for those that need it).
+static void limits_compute(uint64_t bound) {
+  size_t share = bound / 2 / 100;
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    size_t batch = hz3_shape[cls].batch;
+    size_t blocks = hz_min(share / hz_class_bytes(cls), 32 * batch);
+    if (bound >= 32 * HZ_MIB)
+      blocks = hz_max(blocks, batch);
+    hz_store_relaxed(&hz3_transfer_limits[cls], (uint16_t)blocks);
+  }
+}
+
+void hz3_tick_init(uint64_t cache_max_bytes, uint32_t purge_delay_ms) {
+  least_bound_bytes = cache_max_bytes;
+  interval_ms = (uint32_t)hz_max(purge_delay_ms / 4, 10);
+  hz3_bound_bytes = cache_max_bytes;
+  limits_compute(cache_max_bytes);
+}
+
+bool hz3_credit_take(size_t bytes, size_t held) {
+  uint64_t bound = hz_load_relaxed(&hz3_bound_bytes) / 2;
+  uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
+  uint64_t quota = hz_clamp(bound / (threads ? threads : 1), 16 * HZ_KIB, 8 * HZ_MIB);
+  if (held + bytes > quota)
+    return false;
+  if (hz_add_relaxed(&hz3_credit_used, bytes) + bytes <= bound)
+    return true;
+  hz_sub_relaxed(&hz3_credit_used, bytes);
+  return false;
+}
+
+void hz3_credit_give(size_t bytes) {
+  hz_sub_relaxed(&hz3_credit_used, bytes);
+}
+
+void hz3_tick_now(uint64_t now_ms) {
+  hz_add_relaxed(&hz3_tick_count, 1u);
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    hz3_transfer_age(cls);
+  struct hz_large_stats large;
+  hz_large_stats_read(&large);
+  uint64_t bound = hz_max(least_bound_bytes, (hz3_span_out_bytes() + large.live_bytes) / 5);
+  hz_store_relaxed(&hz3_bound_bytes, bound);
+  limits_compute(bound);
+  hz_large_tick(now_ms);
+  hz_runs_tick(now_ms);
+}
+
+void hz3_tick_maybe(void) {
+  uint64_t now = hz_os_now_ms(), last = hz_load_relaxed(&last_tick_ms);
+  if (now - last < interval_ms)
+    return;
+  // Relaxed: the swap only elects who ticks.
+  if (hz_cas_relaxed(&last_tick_ms, &last, now))
+    hz3_tick_now(now);
+}

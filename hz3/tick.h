@@ -1,0 +1,51 @@
+// What happens now and then rather than at each call: the bound on cached bytes, and ageing.
+//
+// Owns: the bound, the credit of threads' bins, the time of the last tick. No thread of its own:
+// the slow paths of whoever is active call hz3_tick_maybe at batch boundaries. Thread rule: any
+// thread, any time, no lock held (a tick may purge memory).
+//
+// Bound on cached bytes, threads' bins and transfer layer together:
+//   bound == max(HZ3_CACHE_MAX, a fifth of the bytes out of spans or large)
+//   (cached <= out/5 and out == live + cached  =>  cached <= live/4)
+//   bins:      sum over all threads of capacity * block size  == credit used <= bound / 2
+//   transfer:  sum over classes of limit * block size                        <= bound / 2
+// A bin can hold no more than its capacity, so a thread that sleeps for ever holds no more than it
+// was granted, and all together no more than half of the bound: by construction, at no cost for
+// free.
+#ifndef HZ3_TICK_H_
+#define HZ3_TICK_H_
+
+#include "common/base/units.h"
+#include "common/sync/atomic.h"
+#include "hz3/shape.h"
+
+HZ_EXTERN_C_BEGIN
+
+extern uint64_t hz3_bound_bytes;   // recomputed by ticks
+extern uint64_t hz3_credit_used;   // by all bins of all threads
+extern uint32_t hz3_threads_alive; // caches in use
+extern uint32_t hz3_tick_count;
+extern uint16_t hz3_transfer_limits[HZ_CLASS_COUNT];
+
+// Blocks of a class that may wait in the transfer layer.
+HZ_INLINE unsigned hz3_transfer_limit(unsigned cls) {
+  return hz_load_relaxed(&hz3_transfer_limits[cls]);
+}
+
+// Effect: `bytes` of capacity are granted to a bin of a thread that holds `held` already, or
+// refused.
+bool hz3_credit_take(size_t bytes, size_t held);
+void hz3_credit_give(size_t bytes);
+
+// Effect: when a quarter of the purge delay (at least 10 ms) has passed since the last tick, ages
+// the transfer layer, recomputes the bound, purges what has been free for long. A clock read
+// otherwise.
+void hz3_tick_maybe(void);
+// The same at once. Requires: initialisation is complete.
+void hz3_tick_now(uint64_t now_ms);
+// First values. Called once.
+void hz3_tick_init(uint64_t cache_max_bytes, uint32_t purge_delay_ms);
+
+HZ_EXTERN_C_END
+
+#endif // HZ3_TICK_H_
