@@ -16,7 +16,8 @@ bool hz_arena_init(const struct hz_arena_config *config) {
   S->config = *config;
   if (!hz_window_open(&S->window, config->side_bytes))
     return false;
-  hz_free_index_init(&S->free, (struct hz_free_node *)S->window.table[HZ_TABLE_NODES].at);
+  hz_free_index_init(&S->free, (struct hz_free_node *)S->window.table[HZ_TABLE_NODES].at,
+                     (uint64_t *)S->window.table[HZ_TABLE_DIRTY].at);
   S->huge_from = UINT64_MAX;
   S->due_ms = UINT64_MAX;
   S->interval_start_ms = hz_os_now_ms();
@@ -64,10 +65,9 @@ void hz_arena_stats_read(struct hz_arena_stats *out) {
       .grown_bytes = S->end << HZ_GRANULE_SHIFT,
       .used_bytes = S->used << HZ_GRANULE_SHIFT,
       .peak_used_bytes = S->peak_used << HZ_GRANULE_SHIFT,
-      .free_dirty_bytes = (free->granules[HZ_FREE_DIRTY] + free->granules[HZ_FREE_BUSY])
-                          << HZ_GRANULE_SHIFT,
-      .free_clean_bytes = free->granules[HZ_FREE_CLEAN] << HZ_GRANULE_SHIFT,
-      .meta_bytes = hz_meta_bytes() + hz_window_table_bytes(&S->window),
+      .free_dirty_bytes = (free->dirty + free->busy) << HZ_GRANULE_SHIFT,
+      .free_clean_bytes = (free->free - free->dirty) << HZ_GRANULE_SHIFT,
+      .meta_bytes = hz_meta_bytes() + hz_window_table_bytes(&S->window, 0),
       .huge_bytes = S->committed > huge ? (S->committed - huge) << HZ_GRANULE_SHIFT : 0,
       .mapped_as_needed = S->window.mapped_as_needed,
   };
@@ -95,9 +95,9 @@ void hz_arena_after_fork_child(void) {
   S->coming = 0;
   while (S->free.oldest[HZ_FREE_BUSY] != HZ_FREE_NIL) {
     uint32_t g = S->free.oldest[HZ_FREE_BUSY];
-    uint64_t count = S->free.nodes[g].count;
+    uint64_t count = S->free.nodes[g].dirty;
     hz_free_busy_leave(&S->free, g);
-    hz_free_put(&S->free, g, count, HZ_FREE_DIRTY, (uint32_t)S->interval_start_ms);
+    hz_free_put(&S->free, g, count, true, (uint32_t)S->interval_start_ms);
   }
   hz_purge_schedule();
   hz_arena_unlock();
@@ -123,11 +123,9 @@ static bool records_are_valid(void) {
 bool hz_arena_is_valid(void) {
   hz_arena_lock();
   const struct hz_free_index *free = &S->free;
-  uint64_t in_free =
-      free->granules[HZ_FREE_DIRTY] + free->granules[HZ_FREE_CLEAN] + free->granules[HZ_FREE_BUSY];
   bool valid = S->end <= S->committed && S->committed <= S->window.granules &&
                S->end == hz_arena.end && S->end == free->end &&
-               S->end == S->used + in_free + S->holes && S->used <= S->peak_used &&
+               S->end == S->used + free->free + free->busy + S->holes && S->used <= S->peak_used &&
                hz_free_index_is_valid(free) && records_are_valid();
   hz_arena_unlock();
   return valid;

@@ -1,60 +1,18 @@
 // The arena through its public face, against a shadow of what every granule should be.
-#include <gtest/gtest.h>
+#include "common/arena/arena_probe.h"
 
-#include <cstdint>
-#include <cstdio>
-#include <cstring>
 #include <random>
-#include <string>
 #include <vector>
-
-#include <sys/wait.h>
-#include <unistd.h>
-
-extern "C" {
-#include "common/arena/arena.h"
-#include "common/os/os.h"
-}
 
 namespace {
 
-constexpr size_t kPage = 4096; // edges touched below; any page size is a multiple
+using namespace arena_probe;
 
-// The arena is one per process: each test that wants its own configuration runs in a child.
-template <typename Body> void in_child(const Body &body) {
-  std::fflush(nullptr);
-  pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    alarm(300);
-    int before =
-        testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
-    body();
-    std::fflush(nullptr);
-    int after = testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
-    _exit(after == before ? 0 : 1);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
-}
-
-hz_arena_config config(uint32_t delay_ms = 100, size_t limit = 0, bool huge = false) {
-  hz_arena_config c = {};
-  c.side_bytes = 64;
-  c.purge_delay_ms = delay_ms;
-  c.huge_pages = huge;
-  c.memory_limit_bytes = limit;
-  return c;
-}
+constexpr size_t kPage = 4096; // bytes looked at below; every page size is a multiple
 
 struct Held {
   uint64_t granule, count, stamp;
 };
-
-unsigned char *address(uint64_t granule) {
-  return static_cast<unsigned char *>(hz_granule_address(granule));
-}
 
 // Shadow of the arena: which granules are out, and what was written to them.
 class Shadow {
@@ -212,6 +170,252 @@ TEST(Arena, RandomPlayAgainstShadow) {
       EXPECT_EQ(stats.used_bytes, 0u);
       EXPECT_LE(stats.grown_bytes, size_t(16000) * HZ_GRANULE_BYTES);
     });
+}
+
+TEST(Arena, AddressesThatAreNotOursAreBeyondTheEnd) {
+  in_child([] {
+    int on_stack = 0;
+    hz_arena_config c = config();
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run run;
+    ASSERT_TRUE(hz_run_alloc(3, 1, &run));
+    uint64_t end = hz_arena_end();
+    EXPECT_EQ(hz_granule_of(address(run.granule)), run.granule);
+    EXPECT_EQ(hz_granule_of(address(run.granule + 2) + HZ_GRANULE_BYTES - 1), run.granule + 2);
+    EXPECT_GE(hz_granule_of(&on_stack), end);
+    EXPECT_GE(hz_granule_of(reinterpret_cast<void *>(&hz_arena_end)), end);
+    EXPECT_GE(hz_granule_of(nullptr), end);
+    EXPECT_GE(hz_granule_of(reinterpret_cast<void *>(UINTPTR_MAX)), end);
+    EXPECT_GE(hz_granule_of(address(0) - 1), end);
+    EXPECT_GE(hz_granule_of(address(end)), end);
+    EXPECT_GE(hz_granule_of(&hz_arena.granules[0]), end);
+    EXPECT_GE(hz_granule_of(hz_arena_side), end);
+  });
+}
+
+TEST(Arena, SideDescriptorsAreZeroedAndKept) {
+  in_child([] {
+    hz_arena_config c = config();
+    c.side_bytes = 48;
+    ASSERT_TRUE(hz_arena_init(&c));
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(hz_arena_side) % 16, 0u);
+    hz_run run;
+    ASSERT_TRUE(hz_run_alloc(5000, 1, &run));
+    for (uint64_t g = run.granule; g < run.granule + run.count; g++)
+      for (int i = 0; i < 48; i++) {
+        ASSERT_EQ(hz_arena_side[g * 48 + i], 0);
+        hz_arena_side[g * 48 + i] = 0xa5;
+      }
+    hz_run_free(run.granule, run.count);
+    ASSERT_TRUE(hz_run_alloc(5000, 1, &run));
+    for (uint64_t g = run.granule; g < run.granule + run.count; g++)
+      ASSERT_EQ(hz_arena_side[g * 48 + 47], 0xa5);
+  });
+}
+
+TEST(Arena, SmallestThatFitsAndLowestOfEquals) {
+  in_child([] {
+    hz_arena_config c = config(10000);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run r[9], got;
+    const uint64_t counts[9] = {2, 1, 3, 1, 2, 1, 4, 1, 2}; // the ones keep the others apart
+    for (int i = 0; i < 9; i++)
+      ASSERT_TRUE(hz_run_alloc(counts[i], 1, &r[i]));
+    for (int i : {8, 6, 4, 2, 0})
+      hz_run_free(r[i].granule, r[i].count);
+    ASSERT_TRUE(hz_run_alloc(2, 1, &got));
+    EXPECT_EQ(got.granule, r[0].granule);
+    EXPECT_FALSE(got.zeroed);
+    ASSERT_TRUE(hz_run_alloc(2, 1, &got));
+    EXPECT_EQ(got.granule, r[4].granule);
+    ASSERT_TRUE(hz_run_alloc(1, 1, &got)); // no run of one: the smallest is the last of two
+    EXPECT_EQ(got.granule, r[8].granule);
+    ASSERT_TRUE(hz_run_alloc(4, 1, &got));
+    EXPECT_EQ(got.granule, r[6].granule);
+    EXPECT_TRUE(hz_arena_is_valid());
+  });
+}
+
+TEST(Arena, DirtyBeforeClean) {
+  in_child([] {
+    hz_arena_config c = config(10000);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run a, wall, b, end, got;
+    ASSERT_TRUE(hz_run_alloc(1, 1, &a));
+    ASSERT_TRUE(hz_run_alloc(1, 1, &wall));
+    ASSERT_TRUE(hz_run_alloc(3, 1, &b));
+    ASSERT_TRUE(hz_run_alloc(1, 1, &end));
+    ASSERT_TRUE(hz_os_purge(address(a.granule), HZ_GRANULE_BYTES));
+    hz_run_free_purged(a.granule, 1); // fits exactly and lies lower, but is not resident
+    hz_run_free(b.granule, 3);
+    ASSERT_TRUE(hz_run_alloc(1, 1, &got));
+    EXPECT_EQ(got.granule, b.granule);
+    EXPECT_FALSE(got.zeroed);
+    ASSERT_TRUE(hz_run_alloc(2, 1, &got));
+    ASSERT_TRUE(hz_run_alloc(1, 1, &got));
+    EXPECT_EQ(got.granule, a.granule);
+    EXPECT_TRUE(got.zeroed);
+  });
+}
+
+TEST(Arena, ExtendsInPlace) {
+  in_child([] {
+    hz_arena_config c = config(10000);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run a, b, wall, last;
+    ASSERT_TRUE(hz_run_alloc(2, 1, &a));
+    ASSERT_TRUE(hz_run_alloc(4, 1, &b));
+    ASSERT_TRUE(hz_run_alloc(1, 1, &wall));
+    EXPECT_FALSE(hz_run_extend(a.granule, 2, 3));
+    EXPECT_TRUE(hz_run_extend(a.granule, 2, 2));
+    hz_run_free(b.granule, 2);
+    ASSERT_TRUE(hz_os_purge(address(b.granule + 2), 2 * HZ_GRANULE_BYTES));
+    hz_run_free_purged(b.granule + 2, 2);
+    EXPECT_FALSE(hz_run_extend(a.granule, 2, 7)); // the wall
+    EXPECT_TRUE(hz_run_extend(a.granule, 2, 5));  // over a dirty run into a clean one
+    EXPECT_FALSE(hz_run_extend(a.granule, 5, 7));
+    EXPECT_TRUE(hz_run_extend(a.granule, 5, 6));
+    ASSERT_TRUE(hz_run_alloc(1, 1, &last));
+    EXPECT_TRUE(hz_run_extend(last.granule, 1, 20000)); // at the frontier
+    EXPECT_FALSE(hz_run_extend(last.granule, 20000, UINT64_MAX));
+    EXPECT_EQ(stats().used_bytes, (6 + 1 + 20000) * HZ_GRANULE_BYTES);
+    EXPECT_TRUE(hz_arena_is_valid());
+  });
+}
+
+TEST(Arena, RefusesWhatCannotBe) {
+  in_child([] {
+    hz_arena_config c = config();
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run run;
+    for (uint64_t count : {UINT64_MAX, UINT64_MAX >> 16, uint64_t(1) << 40, uint64_t(1) << 32})
+      EXPECT_FALSE(hz_run_alloc(count, 1, &run)) << count;
+    EXPECT_FALSE(hz_run_alloc(1, uint64_t(1) << 62, &run));
+    EXPECT_TRUE(hz_run_alloc(1, uint64_t(1) << 14, &run)); // 1 GiB
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(address(run.granule)) % HZ_GIB, 0u);
+    EXPECT_EQ(hz_meta_alloc(SIZE_MAX, 16), nullptr);
+    EXPECT_TRUE(hz_arena_is_valid());
+  });
+}
+
+TEST(Arena, FreeMemoryIsBoundedAtOnce) {
+  in_child([] {
+    hz_arena_config c = config(100000);
+    ASSERT_TRUE(hz_arena_init(&c));
+    std::vector<hz_run> runs(3200);
+    for (hz_run &r : runs) {
+      ASSERT_TRUE(hz_run_alloc(1, 1, &r));
+      touch(r);
+    }
+    size_t full = rss_bytes(), peak = 3200 * HZ_GRANULE_BYTES;
+    for (const hz_run &r : runs)
+      hz_run_free(r.granule, r.count);
+    EXPECT_LE(stats().free_dirty_bytes, peak / 64);
+    EXPECT_LE(rss_bytes(), full - peak + peak / 64 + HZ_MIB);
+    EXPECT_TRUE(hz_arena_is_valid());
+    // What is purged lies together: far fewer calls than runs.
+    EXPECT_LT(os_stats().calls[HZ_OS_CALL_PURGE], 400u);
+  });
+}
+
+TEST(Arena, WhatGoesUpAndDownStaysResident) {
+  in_child([] {
+    hz_arena_config c = config(100000);
+    ASSERT_TRUE(hz_arena_init(&c));
+    for (int round = 0; round < 200; round++) {
+      hz_run run;
+      ASSERT_TRUE(hz_run_alloc(400, 1, &run)); // 25 MiB
+      hz_run_free(run.granule, run.count);
+    }
+    // The first rounds teach it; then nothing is purged.
+    EXPECT_LE(os_stats().calls[HZ_OS_CALL_PURGE], 8u);
+    EXPECT_LE(stats().free_dirty_bytes, 33 * HZ_MIB);
+  });
+}
+
+TEST(Arena, TickPurgesByAge) {
+  in_child([] {
+    hz_arena_config c = config(100);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run a, b;
+    ASSERT_TRUE(hz_run_alloc(8, 1, &a));
+    ASSERT_TRUE(hz_run_alloc(1, 1, &b));
+    touch(a);
+    uint64_t now = hz_os_now_ms();
+    hz_run_free(a.granule, 8);
+    hz_runs_tick(now + 50);
+    EXPECT_EQ(stats().free_dirty_bytes, 8 * HZ_GRANULE_BYTES);
+    hz_runs_tick(now + 1000);
+    EXPECT_EQ(stats().free_dirty_bytes, 0u);
+    EXPECT_EQ(stats().free_clean_bytes, 8 * HZ_GRANULE_BYTES);
+    ASSERT_TRUE(hz_run_alloc(8, 1, &a));
+    EXPECT_TRUE(a.zeroed);
+    EXPECT_EQ(address(a.granule)[HZ_GRANULE_BYTES], 0);
+  });
+}
+
+TEST(Arena, NoDelayPurgesAtOnce) {
+  in_child([] {
+    hz_arena_config c = config(0);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run a;
+    for (int i = 0; i < 10; i++) {
+      ASSERT_TRUE(hz_run_alloc(4, 1, &a));
+      EXPECT_TRUE(a.zeroed);
+      touch(a);
+      hz_run_free(a.granule, 4);
+      EXPECT_EQ(stats().free_dirty_bytes, 0u);
+    }
+  });
+}
+
+TEST(Arena, MemoryLimit) {
+  in_child([] {
+    hz_arena_config c = config(100000, 64 * HZ_MIB);
+    ASSERT_TRUE(hz_arena_init(&c));
+    std::vector<hz_run> runs;
+    hz_run run;
+    EXPECT_FALSE(hz_run_alloc(1024, 1, &run)); // the records count too
+    while (hz_run_alloc(3, 1, &run))
+      runs.push_back(run);
+    EXPECT_GE(runs.size() * 3 * HZ_GRANULE_BYTES, 62 * HZ_MIB);
+    EXPECT_LE(stats().used_bytes + stats().meta_bytes, 64 * HZ_MIB);
+    EXPECT_FALSE(hz_run_extend(runs.back().granule, 3, 300));
+    // Free memory is given back before the program is refused.
+    for (size_t i = 0; i < 40; i++)
+      hz_run_free(runs[i * 3].granule, 3);
+    EXPECT_TRUE(hz_run_alloc(110, 1, &run));
+    EXPECT_LE(stats().used_bytes + stats().free_dirty_bytes + stats().meta_bytes, 64 * HZ_MIB);
+    EXPECT_TRUE(hz_arena_is_valid());
+  });
+}
+
+TEST(Arena, MetadataIsZeroedApartAndCounted) {
+  in_child([] {
+    hz_arena_config c = config();
+    ASSERT_TRUE(hz_arena_init(&c));
+    size_t before = stats().meta_bytes, total = 0;
+    uintptr_t last_end = 0;
+    for (size_t i = 0; i < 20000; i++) {
+      size_t bytes = 1 + i * 7919 % 3000, align = size_t(1) << (i % 13);
+      auto *p = static_cast<unsigned char *>(hz_meta_alloc(bytes, align));
+      ASSERT_NE(p, nullptr);
+      ASSERT_EQ(reinterpret_cast<uintptr_t>(p) % align, 0u);
+      for (size_t at = 0; at < bytes; at++)
+        ASSERT_EQ(p[at], 0);
+      std::memset(p, 0xff, bytes);
+      ASSERT_TRUE(reinterpret_cast<uintptr_t>(p) >= last_end ||
+                  reinterpret_cast<uintptr_t>(p) + bytes <= last_end);
+      last_end = reinterpret_cast<uintptr_t>(p) + bytes;
+      total += bytes;
+    }
+    auto *big = static_cast<unsigned char *>(hz_meta_alloc(10 * HZ_MIB, 4096));
+    ASSERT_NE(big, nullptr);
+    big[10 * HZ_MIB - 1] = 1;
+    EXPECT_GE(stats().meta_bytes - before, total + 10 * HZ_MIB);
+    EXPECT_LE(lines_of("/proc/self/maps"), 150u);
+    EXPECT_DEATH(big[10 * HZ_MIB] = 1, ""); // the guard
+  });
 }
 
 } // namespace

@@ -7,12 +7,71 @@
 // Runs that are long enough but badly aligned which a search looks at before it asks for a run that
 // is long enough wherever it lies.
 #define ALIGNED_TRIES 16
+// How far the first dirty granule of a run is looked for.
+#define DIRTY_WORDS_LOOKED_AT 64
 
-void hz_free_index_init(struct hz_free_index *ix, struct hz_free_node *nodes) {
-  *ix = (struct hz_free_index){.nodes = nodes};
-  ix->root[HZ_FREE_DIRTY] = ix->root[HZ_FREE_CLEAN] = HZ_FREE_NIL;
-  for (int s = 0; s < HZ_FREE_STATES; s++)
-    ix->oldest[s] = ix->newest[s] = HZ_FREE_NIL;
+void hz_free_index_init(struct hz_free_index *ix, struct hz_free_node *nodes, uint64_t *bits) {
+  *ix = (struct hz_free_index){.nodes = nodes, .bits = bits};
+  ix->root[HZ_FREE_WARM] = ix->root[HZ_FREE_COLD] = HZ_FREE_NIL;
+  for (int k = 0; k < HZ_FREE_KINDS; k++)
+    ix->oldest[k] = ix->newest[k] = HZ_FREE_NIL;
+}
+
+// ---------------------------------------------------------------- bits
+
+// Of the word that holds granule `at`, the bits of granules in [at, end).
+static uint64_t word_mask(uint64_t at, uint64_t end) {
+  uint64_t mask = UINT64_MAX << (at & 63);
+  uint64_t next = (at | 63) + 1;
+  return end < next ? mask & ~(UINT64_MAX << (end & 63)) : mask;
+}
+
+static uint64_t next_word(uint64_t at) {
+  return (at | 63) + 1;
+}
+
+static void bits_set(struct hz_free_index *ix, uint64_t from, uint64_t count) {
+  for (uint64_t at = from, end = from + count; at < end; at = next_word(at))
+    ix->bits[at >> 6] |= word_mask(at, end);
+}
+
+static void bits_clear(struct hz_free_index *ix, uint64_t from, uint64_t count) {
+  for (uint64_t at = from, end = from + count; at < end; at = next_word(at))
+    ix->bits[at >> 6] &= ~word_mask(at, end);
+}
+
+uint64_t hz_free_dirty_in(const struct hz_free_index *ix, uint64_t granule, uint64_t count) {
+  uint64_t dirty = 0;
+  for (uint64_t at = granule, end = granule + count; at < end; at = next_word(at))
+    dirty += (uint64_t)__builtin_popcountll(ix->bits[at >> 6] & word_mask(at, end));
+  return dirty;
+}
+
+static bool is_dirty_at(const struct hz_free_index *ix, uint64_t g) {
+  return ix->bits[g >> 6] >> (g & 63) & 1;
+}
+
+// The lowest dirty granule in [from, end), `end` when it is not among the first words.
+static uint64_t first_dirty(const struct hz_free_index *ix, uint64_t from, uint64_t end) {
+  uint64_t at = from;
+  for (unsigned i = 0; i < DIRTY_WORDS_LOOKED_AT && at < end; i++, at = next_word(at)) {
+    uint64_t found = ix->bits[at >> 6] & word_mask(at, end);
+    if (found)
+      return (at & ~(uint64_t)63) + hz_lowest_bit(found);
+  }
+  return end;
+}
+
+// The highest dirty granule in [from, end) plus one, `from` when there is none.
+static uint64_t last_dirty_end(const struct hz_free_index *ix, uint64_t from, uint64_t end) {
+  while (end > from) {
+    uint64_t word = (end - 1) & ~(uint64_t)63, low = hz_max(word, from);
+    uint64_t found = ix->bits[word >> 6] & word_mask(low, end);
+    if (found)
+      return word + hz_log2_floor(found) + 1;
+    end = low;
+  }
+  return from;
 }
 
 // ---------------------------------------------------------------- treap
@@ -38,10 +97,10 @@ static uint64_t node_key(const struct hz_free_index *ix, uint32_t g) {
   return key_of(ix->nodes[g].count, g);
 }
 
-static void tree_insert(struct hz_free_index *ix, enum hz_free_state state, uint32_t g) {
+static void tree_insert(struct hz_free_index *ix, enum hz_free_kind kind, uint32_t g) {
   struct hz_free_node *nodes = ix->nodes;
   uint64_t key = node_key(ix, g);
-  uint32_t *link = &ix->root[state];
+  uint32_t *link = &ix->root[kind];
   while (*link != HZ_FREE_NIL && is_above(*link, g))
     link = key < node_key(ix, *link) ? &nodes[*link].left : &nodes[*link].right;
   uint32_t below = *link;
@@ -61,10 +120,10 @@ static void tree_insert(struct hz_free_index *ix, enum hz_free_state state, uint
   *lower = *higher = HZ_FREE_NIL;
 }
 
-static void tree_remove(struct hz_free_index *ix, enum hz_free_state state, uint32_t g) {
+static void tree_remove(struct hz_free_index *ix, enum hz_free_kind kind, uint32_t g) {
   struct hz_free_node *nodes = ix->nodes;
   uint64_t key = node_key(ix, g);
-  uint32_t *link = &ix->root[state];
+  uint32_t *link = &ix->root[kind];
   while (*link != g) {
     HZ_ASSERT(*link != HZ_FREE_NIL);
     link = key < node_key(ix, *link) ? &nodes[*link].left : &nodes[*link].right;
@@ -85,10 +144,10 @@ static void tree_remove(struct hz_free_index *ix, enum hz_free_state state, uint
 }
 
 // The run with the smallest key not below `key`.
-static uint32_t tree_at_least(const struct hz_free_index *ix, enum hz_free_state state,
+static uint32_t tree_at_least(const struct hz_free_index *ix, enum hz_free_kind kind,
                               uint64_t key) {
   uint32_t best = HZ_FREE_NIL;
-  uint32_t at = ix->root[state];
+  uint32_t at = ix->root[kind];
   while (at != HZ_FREE_NIL) {
     if (node_key(ix, at) >= key) {
       best = at;
@@ -120,71 +179,73 @@ static void list_remove(struct hz_free_index *ix, int list, uint32_t g) {
 
 // ---------------------------------------------------------------- runs
 
-static void ends_write(struct hz_free_index *ix, uint64_t g, uint64_t count,
-                       enum hz_free_state state) {
-  struct hz_free_node *first = &ix->nodes[g], *last = &ix->nodes[g + count - 1];
-  first->count = last->count = (uint32_t)count;
-  first->state = last->state = (uint8_t)state;
-  ix->granules[state] += count;
-  ix->runs[state]++;
+static enum hz_free_kind kind_of(const struct hz_free_index *ix, uint64_t run) {
+  return ix->nodes[run].dirty != 0 ? HZ_FREE_WARM : HZ_FREE_COLD;
 }
 
-static void ends_clear(struct hz_free_index *ix, uint64_t g) {
-  uint64_t count = ix->nodes[g].count;
-  enum hz_free_state state = (enum hz_free_state)ix->nodes[g].state;
-  ix->granules[state] -= count;
-  ix->runs[state]--;
-  ix->nodes[g + count - 1].count = 0;
-  ix->nodes[g].count = 0;
+// Effect: a run enters the index; a warm one behind `place` in the list.
+static void run_enter(struct hz_free_index *ix, uint64_t run, uint64_t count, uint64_t dirty,
+                      uint32_t place, uint32_t since_ms) {
+  struct hz_free_node *first = &ix->nodes[run];
+  first->count = ix->nodes[run + count - 1].count = (uint32_t)count;
+  first->dirty = (uint32_t)dirty;
+  first->since_ms = since_ms;
+  enum hz_free_kind kind = kind_of(ix, run);
+  ix->runs[kind]++;
+  ix->free += count;
+  ix->dirty += dirty;
+  tree_insert(ix, kind, (uint32_t)run);
+  if (kind == HZ_FREE_WARM)
+    list_insert_after(ix, kind, place, (uint32_t)run);
 }
 
-static bool is_free_in(const struct hz_free_index *ix, uint64_t g, enum hz_free_state state) {
-  return ix->nodes[g].count != 0 && ix->nodes[g].state == state;
+// Effect: a run leaves the index; its fields but the lengths at its ends stay as they were.
+static void run_leave(struct hz_free_index *ix, uint64_t run) {
+  struct hz_free_node *first = &ix->nodes[run];
+  enum hz_free_kind kind = kind_of(ix, run);
+  tree_remove(ix, kind, (uint32_t)run);
+  if (kind == HZ_FREE_WARM)
+    list_remove(ix, kind, (uint32_t)run);
+  ix->runs[kind]--;
+  ix->free -= first->count;
+  ix->dirty -= first->dirty;
+  ix->nodes[run + first->count - 1].count = 0;
+  first->count = 0;
 }
 
-void hz_free_put(struct hz_free_index *ix, uint64_t granule, uint64_t count,
-                 enum hz_free_state state, uint32_t now_ms) {
+void hz_free_put(struct hz_free_index *ix, uint64_t granule, uint64_t count, bool is_dirty,
+                 uint32_t now_ms) {
   HZ_ASSERT(count > 0 && granule + count <= ix->end);
+  uint64_t below = hz_free_run_below(ix, granule), above = hz_free_run_at(ix, granule + count);
   HZ_ASSERT(ix->nodes[granule].count == 0 && ix->nodes[granule + count - 1].count == 0);
-  uint64_t first = granule, total = count, largest = count;
-  // Where in the list the merged run belongs: `place` is its older neighbour, newest unless a part
-  // is larger.
-  uint32_t since = now_ms, place = ix->newest[state];
-  uint64_t side[2];
-  unsigned sides = 0;
-  if (granule > 0 && is_free_in(ix, granule - 1, state)) {
-    first = granule - ix->nodes[granule - 1].count;
-    side[sides++] = first;
-  }
-  if (granule + count < ix->end && is_free_in(ix, granule + count, state))
-    side[sides++] = granule + count;
-  for (unsigned i = 0; i < sides; i++) {
-    uint32_t g = (uint32_t)side[i];
-    uint64_t part = ix->nodes[g].count;
-    tree_remove(ix, state, g);
-    if (state == HZ_FREE_DIRTY) {
-      uint32_t older = ix->nodes[g].older;
-      list_remove(ix, state, g);
-      if (place == g)
-        place = older;
-      if (part > largest) {
-        largest = part;
-        since = ix->nodes[g].since_ms;
-        place = older;
-      }
+  uint64_t dirty = is_dirty ? count : 0, largest = dirty;
+  if (is_dirty)
+    bits_set(ix, granule, count);
+  // Where in the list the run belongs: behind `place`, the newest unless an older part is larger.
+  uint32_t since = now_ms, place = ix->newest[HZ_FREE_WARM];
+  const uint64_t side[2] = {granule - below, granule + count}, length[2] = {below, above};
+  for (int i = 0; i < 2; i++) {
+    if (length[i] == 0)
+      continue;
+    const struct hz_free_node *n = &ix->nodes[side[i]];
+    uint64_t part = n->dirty;
+    uint32_t older = n->older;
+    run_leave(ix, side[i]);
+    if (part == 0)
+      continue;
+    if (place == side[i])
+      place = older;
+    if (part > largest) {
+      largest = part;
+      since = n->since_ms;
+      place = older;
     }
-    ends_clear(ix, g);
-    total += part;
+    dirty += part;
   }
-  ends_write(ix, first, total, state);
-  tree_insert(ix, state, (uint32_t)first);
-  if (state == HZ_FREE_DIRTY) {
-    // Callers read the clock before they take the lock: one may come late.
-    if (place != HZ_FREE_NIL && (int32_t)(since - ix->nodes[place].since_ms) < 0)
-      since = ix->nodes[place].since_ms;
-    ix->nodes[first].since_ms = since;
-    list_insert_after(ix, state, place, (uint32_t)first);
-  }
+  // Callers read the clock before they take the lock: one may come late.
+  if (dirty != 0 && place != HZ_FREE_NIL && (int32_t)(since - ix->nodes[place].since_ms) < 0)
+    since = ix->nodes[place].since_ms;
+  run_enter(ix, granule - below, below + count + above, dirty, place, since);
 }
 
 // The first granule >= g at which a run of this alignment may begin.
@@ -192,98 +253,130 @@ static uint64_t aligned_from(uint64_t g, uint64_t align, uint64_t phase) {
   return hz_align_up(g + phase, align) - phase;
 }
 
-bool hz_free_find(const struct hz_free_index *ix, enum hz_free_state state, uint64_t count,
+// Where in a run that is long enough the wanted part should begin. Returns: false when alignment
+// leaves no room.
+static bool place_in_run(const struct hz_free_index *ix, uint64_t run, uint64_t count,
+                         uint64_t align, uint64_t phase, uint64_t *start) {
+  uint64_t end = run + ix->nodes[run].count;
+  *start = run;
+  if (end - run > count && ix->nodes[run].dirty != 0 && !is_dirty_at(ix, run)) {
+    uint64_t dirty = first_dirty(ix, run, end);
+    if (dirty < end)
+      *start = hz_min(dirty, end - count);
+  }
+  if (align == 1)
+    return true;
+  *start = aligned_from(*start, align, phase);
+  if (*start + count > end)
+    *start = aligned_from(run, align, phase);
+  return *start + count <= end;
+}
+
+bool hz_free_find(const struct hz_free_index *ix, enum hz_free_kind kind, uint64_t count,
                   uint64_t align, uint64_t phase, struct hz_free_found *out) {
-  if (count > ix->granules[state])
-    return false;
   uint64_t key = key_of(count, 0);
   for (unsigned i = 0; i <= ALIGNED_TRIES; i++) {
     if (i == ALIGNED_TRIES)
-      key = key_of(count + align - 1, 0);
-    uint32_t g = tree_at_least(ix, state, key);
-    if (g == HZ_FREE_NIL)
+      key = hz_max(key, key_of(count + align - 1, 0));
+    uint32_t run = tree_at_least(ix, kind, key);
+    if (run == HZ_FREE_NIL)
       return false;
-    uint64_t start = align == 1 ? g : aligned_from(g, align, phase);
-    if (start + count <= g + (uint64_t)ix->nodes[g].count) {
-      *out = (struct hz_free_found){g, start};
+    out->run = run;
+    if (place_in_run(ix, run, count, align, phase, &out->start))
       return true;
-    }
-    key = node_key(ix, g) + 1;
+    key = node_key(ix, run) + 1;
   }
   return false;
 }
 
-void hz_free_take(struct hz_free_index *ix, uint64_t run, uint64_t start, uint64_t count) {
-  enum hz_free_state state = (enum hz_free_state)ix->nodes[run].state;
-  uint64_t length = ix->nodes[run].count;
-  HZ_ASSERT(length != 0 && start >= run && start + count <= run + length);
-  uint32_t since = ix->nodes[run].since_ms, place = HZ_FREE_NIL;
-  tree_remove(ix, state, (uint32_t)run);
-  if (state == HZ_FREE_DIRTY) {
-    place = ix->nodes[run].older;
-    list_remove(ix, state, (uint32_t)run);
-  }
-  ends_clear(ix, run);
-  const uint64_t rest[2][2] = {{run, start - run}, {start + count, run + length - start - count}};
-  for (int i = 0; i < 2; i++) {
-    if (rest[i][1] == 0)
-      continue;
-    uint32_t g = (uint32_t)rest[i][0];
-    ends_write(ix, g, rest[i][1], state);
-    tree_insert(ix, state, g);
-    if (state != HZ_FREE_DIRTY)
-      continue;
-    ix->nodes[g].since_ms = since;
-    list_insert_after(ix, state, place, g);
-    place = g;
-  }
+// Of the dirty granules of a run that is cut in three, how many are in the first part.
+static uint64_t dirty_before(const struct hz_free_index *ix, uint64_t run, uint64_t length,
+                             uint64_t dirty, uint64_t start, uint64_t end, uint64_t middle) {
+  if (dirty == middle)
+    return 0;
+  if (start - run <= run + length - end)
+    return hz_free_dirty_in(ix, run, start - run);
+  return dirty - middle - hz_free_dirty_in(ix, end, run + length - end);
 }
 
-uint64_t hz_free_run_at(const struct hz_free_index *ix, uint64_t granule,
-                        enum hz_free_state *state) {
-  if (granule >= ix->end || ix->nodes[granule].count == 0)
-    return 0;
-  if (ix->nodes[granule].state == HZ_FREE_BUSY)
-    return 0;
-  *state = (enum hz_free_state)ix->nodes[granule].state;
-  return ix->nodes[granule].count;
+uint64_t hz_free_take(struct hz_free_index *ix, uint64_t run, uint64_t start, uint64_t count) {
+  const struct hz_free_node *n = &ix->nodes[run];
+  uint64_t length = n->count, dirty = n->dirty, end = start + count;
+  uint32_t since = n->since_ms, place = n->older;
+  HZ_ASSERT(length != 0 && start >= run && end <= run + length);
+  uint64_t taken = dirty == 0 ? 0 : hz_free_dirty_in(ix, start, count);
+  uint64_t before = dirty_before(ix, run, length, dirty, start, end, taken);
+  uint64_t after = dirty - taken - before;
+  run_leave(ix, run);
+  if (taken != 0)
+    bits_clear(ix, start, count);
+  if (start > run) {
+    run_enter(ix, run, start - run, before, place, since);
+    if (before != 0)
+      place = (uint32_t)run;
+  }
+  if (end < run + length)
+    run_enter(ix, end, run + length - end, after, place, since);
+  return taken;
 }
 
-void hz_free_busy_enter(struct hz_free_index *ix, uint64_t granule, uint64_t count) {
-  ends_write(ix, granule, count, HZ_FREE_BUSY);
-  list_insert_after(ix, HZ_FREE_BUSY, ix->newest[HZ_FREE_BUSY], (uint32_t)granule);
+uint64_t hz_free_run_at(const struct hz_free_index *ix, uint64_t granule) {
+  return granule < ix->end ? ix->nodes[granule].count : 0;
+}
+
+uint64_t hz_free_run_below(const struct hz_free_index *ix, uint64_t granule) {
+  return granule > 0 ? ix->nodes[granule - 1].count : 0;
+}
+
+uint64_t hz_free_take_dirty(struct hz_free_index *ix, uint64_t run, uint64_t gap, uint64_t most,
+                            uint64_t *start, uint64_t *dirty) {
+  HZ_ASSERT(ix->nodes[run].dirty != 0 && most > 0);
+  uint64_t end = last_dirty_end(ix, run, run + ix->nodes[run].count), at = end;
+  *dirty = 0;
+  while (*dirty < most) {
+    uint64_t next = last_dirty_end(ix, at - run > gap + 1 ? at - gap - 1 : run, at);
+    if (next == run || (at != end && at - next > gap) || !is_dirty_at(ix, next - 1))
+      break;
+    at = next - 1;
+    ++*dirty;
+  }
+  *start = at;
+  hz_free_take(ix, run, at, end - at);
+  ix->nodes[at].dirty = (uint32_t)(end - at);
+  ix->busy += end - at;
+  ix->runs[HZ_FREE_BUSY]++;
+  list_insert_after(ix, HZ_FREE_BUSY, ix->newest[HZ_FREE_BUSY], (uint32_t)at);
+  return end - at;
 }
 
 void hz_free_busy_leave(struct hz_free_index *ix, uint64_t granule) {
-  HZ_ASSERT(is_free_in(ix, granule, HZ_FREE_BUSY));
   list_remove(ix, HZ_FREE_BUSY, (uint32_t)granule);
-  ends_clear(ix, granule);
+  ix->busy -= ix->nodes[granule].dirty;
+  ix->runs[HZ_FREE_BUSY]--;
 }
 
 // ---------------------------------------------------------------- invariants
 
-static bool run_is_whole(const struct hz_free_index *ix, uint64_t g, uint64_t count) {
+static bool run_is_whole(const struct hz_free_index *ix, uint64_t run, uint64_t count) {
   const struct hz_free_node *n = ix->nodes;
-  if (g + count > ix->end)
+  uint64_t next = run + count;
+  if (next > ix->end || n[next - 1].count != count)
     return false;
-  if (n[g + count - 1].count != count || n[g + count - 1].state != n[g].state)
-    return false;
-  for (uint64_t i = g + 1; i + 1 < g + count; i++)
+  for (uint64_t i = run + 1; i + 1 < next; i++)
     if (n[i].count != 0)
       return false;
-  uint64_t next = g + count;
-  if (n[g].state == HZ_FREE_BUSY || next == ix->end || n[next].count == 0)
-    return true;
-  return n[next].state != n[g].state; // else they should have merged
+  if (n[run].dirty != hz_free_dirty_in(ix, run, count))
+    return false;
+  return next == ix->end || n[next].count == 0; // else they should be one
 }
 
-static bool tree_finds(const struct hz_free_index *ix, enum hz_free_state state, uint32_t g) {
-  uint64_t key = node_key(ix, g);
-  uint32_t at = ix->root[state], above = HZ_FREE_NIL;
+static bool tree_holds(const struct hz_free_index *ix, enum hz_free_kind kind, uint32_t run) {
+  uint64_t key = node_key(ix, run);
+  uint32_t at = ix->root[kind], above = HZ_FREE_NIL;
   while (at != HZ_FREE_NIL) {
     if (above != HZ_FREE_NIL && !is_above(above, at))
       return false;
-    if (at == g)
+    if (at == run)
       return true;
     above = at;
     at = key < node_key(ix, at) ? ix->nodes[at].left : ix->nodes[at].right;
@@ -291,42 +384,44 @@ static bool tree_finds(const struct hz_free_index *ix, enum hz_free_state state,
   return false;
 }
 
-static bool list_is_valid(const struct hz_free_index *ix, enum hz_free_state state) {
+static bool list_is_valid(const struct hz_free_index *ix, enum hz_free_kind kind) {
   uint32_t older = HZ_FREE_NIL;
-  uint64_t seen = 0;
-  for (uint32_t g = ix->oldest[state]; g != HZ_FREE_NIL; g = ix->nodes[g].newer) {
+  uint64_t seen = 0, busy = 0;
+  for (uint32_t g = ix->oldest[kind]; g != HZ_FREE_NIL; g = ix->nodes[g].newer) {
     const struct hz_free_node *n = &ix->nodes[g];
-    if (g >= ix->end || !is_free_in(ix, g, state) || n->older != older)
+    if (++seen > ix->runs[kind] || g >= ix->end || n->older != older)
       return false;
-    if (state == HZ_FREE_DIRTY && older != HZ_FREE_NIL &&
-        (int32_t)(n->since_ms - ix->nodes[older].since_ms) < 0)
-      return false;
+    if (kind == HZ_FREE_BUSY) {
+      busy += n->dirty;
+    } else {
+      if (n->count == 0 || n->dirty == 0)
+        return false;
+      if (older != HZ_FREE_NIL && (int32_t)(n->since_ms - ix->nodes[older].since_ms) < 0)
+        return false;
+    }
     older = g;
-    if (++seen > ix->runs[state])
-      return false;
   }
-  return seen == ix->runs[state] && ix->newest[state] == older;
+  return seen == ix->runs[kind] && ix->newest[kind] == older &&
+         (kind != HZ_FREE_BUSY || busy == ix->busy);
 }
 
 bool hz_free_index_is_valid(const struct hz_free_index *ix) {
-  uint64_t granules[HZ_FREE_STATES] = {0}, runs[HZ_FREE_STATES] = {0};
+  uint64_t free = 0, dirty = 0, runs[2] = {0};
   for (uint64_t g = 0; g < ix->end;) {
     uint64_t count = ix->nodes[g].count;
     if (count == 0) {
       g++;
       continue;
     }
-    enum hz_free_state state = (enum hz_free_state)ix->nodes[g].state;
-    if (state >= HZ_FREE_STATES || !run_is_whole(ix, g, count))
+    enum hz_free_kind kind = kind_of(ix, g);
+    if (!run_is_whole(ix, g, count) || !tree_holds(ix, kind, (uint32_t)g))
       return false;
-    if (state != HZ_FREE_BUSY && !tree_finds(ix, state, (uint32_t)g))
-      return false;
-    granules[state] += count;
-    runs[state]++;
+    free += count;
+    dirty += ix->nodes[g].dirty;
+    runs[kind]++;
     g += count;
   }
-  for (int s = 0; s < HZ_FREE_STATES; s++)
-    if (granules[s] != ix->granules[s] || runs[s] != ix->runs[s])
-      return false;
-  return list_is_valid(ix, HZ_FREE_DIRTY) && list_is_valid(ix, HZ_FREE_BUSY);
+  return free == ix->free && dirty == ix->dirty && runs[0] == ix->runs[0] &&
+         runs[1] == ix->runs[1] && hz_free_dirty_in(ix, 0, ix->end) == dirty &&
+         list_is_valid(ix, HZ_FREE_WARM) && list_is_valid(ix, HZ_FREE_BUSY);
 }

@@ -1,51 +1,58 @@
 // Free runs of granules, found by size, by neighbour and by age.
 //
-// Owns: the order of free runs, nothing else: no memory, no system call, no lock.
-// Does not own: the nodes, which lie in an array with one node per granule.
+// Owns: the order of free runs and which of their granules are resident. No memory, no system call,
+// no lock. Does not own: the nodes and bits, which lie in tables with one element per granule.
 // Thread rule: the caller holds the lock of the arena.
 //
 //   granule      g            g+1   g+2          g+3
-//   nodes    [count=4,links] [ 0 ] [ 0 ] [count=4, state]        a free run of four granules
+//   nodes    [count=4,links] [ 0 ] [ 0 ] [count=4      ]       a free run of four granules
+//   dirty        1             1     0            0            of which two are resident
 //
 // The first and the last node of a free run hold its length; every other node, whether inside a
 // free run or of granules that somebody holds, has count 0. So both neighbours of any granule are
-// judged by one load each, and a run may be given back in parts.
+// judged by one load each, a run may be given back in parts, and all adjacent free granules are one
+// run whatever they are: a large request finds them together, though purging goes on in the middle
+// of them.
 //
-// Dirty runs (resident) and clean ones (purged or never touched) merge only with their like. Each
-// kind is a treap (Seidel and Aragon 1996; joined and split as zip trees are, Tarjan, Levy and
-// Timmel 2019) ordered by (length, granule), so that the smallest that fits and the lowest of
-// equals is one descent. Runs that are out of the index while their pages are being purged are
-// busy; they are on a list so that a forked child finds them. Dirty runs are also on a list by age.
+// Runs are in one of two treaps (Seidel and Aragon 1996; joined and split as zip trees are, Tarjan,
+// Levy and Timmel 2019), ordered by (length, granule): the smallest that fits and the lowest of
+// equals is one descent. Warm runs hold dirty (resident) granules and are also on a list by age;
+// cold ones hold none. Ranges that are out of the index while they are being purged are busy: on a
+// list, so that a forked child finds them.
 #ifndef HZ_COMMON_ARENA_FREE_INDEX_H_
 #define HZ_COMMON_ARENA_FREE_INDEX_H_
 
 #include "common/base/units.h"
 
+HZ_EXTERN_C_BEGIN
+
 #define HZ_FREE_NIL UINT32_MAX
 
-enum hz_free_state { HZ_FREE_DIRTY, HZ_FREE_CLEAN, HZ_FREE_BUSY, HZ_FREE_STATES };
+enum hz_free_kind { HZ_FREE_WARM, HZ_FREE_COLD, HZ_FREE_BUSY, HZ_FREE_KINDS };
 
 struct hz_free_node {
   uint32_t count;        // granules; 0 unless first or last of a free run
-  uint32_t left, right;  // children, first node only; dirty and clean
-  uint32_t older, newer; // list, first node only; dirty and busy
-  uint32_t since_ms;     // low bits of the time it became free, first node only; dirty
-  uint8_t state;         // enum hz_free_state, first and last node
-  uint8_t unused[7];
+  uint32_t dirty;        // of them resident; first node of a run. Of a busy range: its length
+  uint32_t left, right;  // children; first node
+  uint32_t older, newer; // list; first node of a warm run or a busy range
+  uint32_t since_ms;     // low bits of the time since when it is free; first node of a warm run
+  uint32_t unused;
 };
 _Static_assert(sizeof(struct hz_free_node) == 32, "two to a cache line");
 
 // Invariants (hz_free_index_is_valid):
-//   for each state: granules[s] = sum of the lengths of its runs, runs[s] = their number
-//   no dirty run touches a dirty one, no clean one a clean one
-//   along the list of dirty runs from oldest to newest, since_ms does not fall
+//   free = sum of the lengths of all runs; dirty = sum of their dirty = number of bits that are set
+//   busy = sum of the lengths of busy ranges; runs[k] = number of runs or ranges of that kind
+//   no two runs touch
+//   along the list of warm runs from oldest to newest, since_ms does not fall
 struct hz_free_index {
-  struct hz_free_node *nodes;                              // [end]
-  uint64_t end;                                            // nodes below it may be read
-  uint32_t root[2];                                        // dirty, clean
-  uint32_t oldest[HZ_FREE_STATES], newest[HZ_FREE_STATES]; // lists; clean unused
-  uint64_t granules[HZ_FREE_STATES];
-  uint64_t runs[HZ_FREE_STATES];
+  struct hz_free_node *nodes;                            // [end]
+  uint64_t *bits;                                        // [end / 64 + 1]: dirty granules
+  uint64_t end;                                          // nodes and bits below it may be read
+  uint32_t root[2];                                      // warm, cold
+  uint32_t oldest[HZ_FREE_KINDS], newest[HZ_FREE_KINDS]; // lists; cold unused
+  uint64_t free, dirty, busy;
+  uint64_t runs[HZ_FREE_KINDS];
 };
 
 struct hz_free_found {
@@ -53,34 +60,42 @@ struct hz_free_found {
   uint64_t start; // where the wanted part of it begins
 };
 
-void hz_free_index_init(struct hz_free_index *ix, struct hz_free_node *nodes);
+void hz_free_index_init(struct hz_free_index *ix, struct hz_free_node *nodes, uint64_t *bits);
 
-// Effect: makes [granule, granule+count) a free run, merged with its like on both sides. A merged
-// dirty run keeps the age of its largest part: neither does a crumb keep an old run young, nor an
-// old crumb make a new run old. Requires: state dirty or clean; granule + count <= end; nobody else
-// holds these granules.
-void hz_free_put(struct hz_free_index *ix, uint64_t granule, uint64_t count,
-                 enum hz_free_state state, uint32_t now_ms);
+// Effect: makes [granule, granule+count) free, one run with its free neighbours. The run is as old
+// as the largest of its dirty parts: neither does a crumb keep an old run young, nor an old crumb
+// make a new run old. Requires: granule + count <= end; nobody else holds these granules.
+void hz_free_put(struct hz_free_index *ix, uint64_t granule, uint64_t count, bool is_dirty,
+                 uint32_t now_ms);
 
-// Returns: whether there is a run of this state with `count` granules from a granule g with
-// (g + phase) a multiple of `align`. Smallest first, lowest of equals; beyond a bounded number of
-// runs that are long enough but badly placed, the first that is long enough wherever it lies.
-bool hz_free_find(const struct hz_free_index *ix, enum hz_free_state state, uint64_t count,
+// Returns: whether there is a warm / cold run with `count` granules from a granule g with (g +
+// phase) a multiple of `align`. Smallest run first, lowest of equals; beyond a bounded number of
+// runs that are long enough but badly placed, the first that is long enough wherever it lies. Of a
+// warm run the part that begins with its first dirty granule, as far as that fits.
+bool hz_free_find(const struct hz_free_index *ix, enum hz_free_kind kind, uint64_t count,
                   uint64_t align, uint64_t phase, struct hz_free_found *out);
 
 // Effect: takes [start, start+count) out of the free run that begins at `run`; what is left of it
-// on either side stays free, as old as it was.
-void hz_free_take(struct hz_free_index *ix, uint64_t run, uint64_t start, uint64_t count);
+// on either side stays free, as old as it was. Returns: how many of them were dirty.
+uint64_t hz_free_take(struct hz_free_index *ix, uint64_t run, uint64_t start, uint64_t count);
 
-// The free run that begins at this granule / ends just below it. Returns: its length, 0 for none.
-// Busy ones are not found.
-uint64_t hz_free_run_at(const struct hz_free_index *ix, uint64_t granule,
-                        enum hz_free_state *state);
+// Returns: the length of the free run that begins at this granule, 0 for none.
+uint64_t hz_free_run_at(const struct hz_free_index *ix, uint64_t granule);
+// Returns: the length of the free run that ends just below `granule`, 0 for none.
+uint64_t hz_free_run_below(const struct hz_free_index *ix, uint64_t granule);
+// Returns: how many granules of a range are free and dirty.
+uint64_t hz_free_dirty_in(const struct hz_free_index *ix, uint64_t granule, uint64_t count);
 
-// Effect: a range that was taken is noted as busy / no longer busy.
-void hz_free_busy_enter(struct hz_free_index *ix, uint64_t granule, uint64_t count);
+// The highest dirty stretch of a warm run: from its lowest to its highest dirty granule, over gaps
+// of at most `gap` granules, with at most `most` dirty ones in it. Effect: it is taken, and noted
+// as busy. Returns: its length; *start its first granule, *dirty the number of dirty ones.
+uint64_t hz_free_take_dirty(struct hz_free_index *ix, uint64_t run, uint64_t gap, uint64_t most,
+                            uint64_t *start, uint64_t *dirty);
+// Effect: a busy range is noted no longer.
 void hz_free_busy_leave(struct hz_free_index *ix, uint64_t granule);
 
 bool hz_free_index_is_valid(const struct hz_free_index *ix);
+
+HZ_EXTERN_C_END
 
 #endif // HZ_COMMON_ARENA_FREE_INDEX_H_

@@ -36,7 +36,7 @@ static void skip_to(uint64_t there) {
   if (here == there)
     return;
   end_publish(there);
-  hz_free_put(&S->free, here, there - here, HZ_FREE_CLEAN, 0);
+  hz_free_put(&S->free, here, there - here, false, 0);
 }
 
 // System calls only; no lock. *from and *to may be moved, see hz_window_commit.
@@ -86,35 +86,64 @@ static bool grow(uint64_t need) {
   return done;
 }
 
-static bool take(uint64_t only_at, uint64_t count, uint64_t align, uint64_t *start) {
-  uint64_t phase = S->window.base >> HZ_GRANULE_SHIFT;
-  if (count > S->window.granules || align > S->window.granules)
+// Effect: takes [from, from+count), of which what lies below `end` is free; the rest is committed.
+// Returns: whether every byte is zero.
+static bool take(uint64_t from, uint64_t count) {
+  uint64_t end = S->end, below = hz_free_run_below(&S->free, end);
+  uint64_t dirty = 0;
+  if (from < end) {
+    dirty = hz_free_take(&S->free, end - below, from, end - from);
+    hz_purge_note_taken(dirty, end - from - dirty);
+  } else {
+    skip_to(from);
+  }
+  end_publish(from + count);
+  return dirty == 0;
+}
+
+// Returns: false when it will not do; lock given up meanwhile unless it is there already.
+static bool reach(uint64_t need) {
+  if (need > S->window.granules)
     return false;
+  if (need <= S->committed)
+    return true;
+  if (!S->growing)
+    return grow(need);
+  hz_arena_wait();
+  return true;
+}
+
+bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out) {
+  uint64_t phase = S->window.base >> HZ_GRANULE_SHIFT;
   for (int i = 0; i < TRIES; i++) {
-    if (only_at != UINT64_MAX && S->end != only_at)
+    uint64_t from = S->end - hz_free_run_below(&S->free, S->end);
+    from = hz_align_up(from + phase, align) - phase;
+    if (!reach(from + count))
       return false;
-    uint64_t first = hz_align_up(S->end + phase, align) - phase;
-    if (first + count > S->window.granules)
-      return false;
-    if (first + count <= S->committed) {
-      skip_to(first);
-      end_publish(first + count);
-      *start = first;
-      return true;
-    }
-    if (S->growing)
-      hz_arena_wait();
-    else if (!grow(first + count))
-      return false;
+    // Looked at again if the lock was given up: others may have taken what was there.
+    uint64_t now = S->end - hz_free_run_below(&S->free, S->end);
+    now = hz_align_up(now + phase, align) - phase;
+    if (now + count > S->committed)
+      continue;
+    if (now + count <= S->end)
+      return false; // a run grew long enough meanwhile: the caller looks again
+    *out = (struct hz_run){now, count, take(now, count)};
+    return true;
   }
   return false;
 }
 
-bool hz_grow_take(uint64_t count, uint64_t align, uint64_t *start) {
-  return take(UINT64_MAX, count, align, start);
-}
-
-bool hz_grow_take_at(uint64_t end, uint64_t count) {
-  uint64_t start;
-  return take(end, count, 1, &start);
+bool hz_grow_take_from(uint64_t from, uint64_t count) {
+  for (int i = 0; i < TRIES; i++) {
+    uint64_t end = S->end;
+    if (from + count <= end || from > end || hz_free_run_at(&S->free, from) != end - from)
+      return false;
+    if (from + count <= S->committed) {
+      take(from, count);
+      return true;
+    }
+    if (!reach(from + count))
+      return false;
+  }
+  return false;
 }

@@ -4,8 +4,7 @@
 // order of free runs (free_index.c), the frontier (grow.c), what stays resident (purge.c). Thread
 // rule: any thread; one lock, given up during system calls.
 //
-//   alloc → dirty run → clean run → frontier → [refused] wait for others' calls → purge, so that
-//           dirty and clean neighbours become one → again → refuse
+//   alloc → warm run → cold run → frontier → [refused] wait for others' calls, again → refuse
 #include "common/arena/state.h"
 #include "common/fail/check.h"
 #include "common/os/os.h"
@@ -15,95 +14,102 @@
 
 #define S (&hz_arena_state)
 
-static uint64_t phase(void) {
-  return S->window.base >> HZ_GRANULE_SHIFT;
-}
-
 static void note_used(uint64_t count) {
   S->used += count;
   S->peak_used = hz_max(S->peak_used, S->used);
   S->high[0] = hz_max(S->high[0], S->used);
 }
 
-static bool take_free(uint64_t count, uint64_t align, enum hz_free_state state,
-                      struct hz_run *out) {
-  struct hz_free_found found;
-  if (!hz_free_find(&S->free, state, count, align, phase(), &found))
-    return false;
-  hz_free_take(&S->free, found.run, found.start, count);
-  if (state == HZ_FREE_DIRTY) {
-    hz_purge_note_taken(count);
-    hz_purge_schedule();
-  }
-  *out = (struct hz_run){found.start, count, state == HZ_FREE_CLEAN};
-  return true;
-}
-
-// How many more granules may become resident under the memory limit.
-static uint64_t room_under_limit(void) {
-  size_t limit = S->config.memory_limit_bytes;
-  if (limit == 0)
-    return UINT64_MAX;
-  size_t meta = hz_meta_bytes() + hz_window_table_bytes(&S->window);
-  uint64_t resident =
-      S->used + S->coming + S->free.granules[HZ_FREE_DIRTY] + S->free.granules[HZ_FREE_BUSY];
-  uint64_t most = meta >= limit ? 0 : (limit - meta) >> HZ_GRANULE_SHIFT;
-  return resident >= most ? 0 : most - resident;
-}
-
-// Effect: purges dirty runs until `count` more granules fit under the limit. Lock given up
-// meanwhile.
-static bool make_room_under_limit(uint64_t count) {
-  for (int i = 0; i < PATIENCE; i++) {
-    uint64_t room = room_under_limit();
-    if (room >= count)
-      return true;
-    uint64_t dirty = S->free.granules[HZ_FREE_DIRTY], missing = count - room;
-    if (dirty + S->free.granules[HZ_FREE_BUSY] < missing)
-      return false;
-    if (dirty == 0) {
-      hz_arena_wait(); // others are purging what is missing
-      continue;
-    }
-    uint64_t keep = dirty > missing ? dirty - missing : 0;
-    if (hz_purge_down_to(keep, 0, S->interval_start_ms) == 0 && S->free.granules[HZ_FREE_BUSY] == 0)
-      return false;
-  }
-  return false;
-}
-
 static bool others_at_work(void) {
   return S->growing || S->free.runs[HZ_FREE_BUSY] != 0;
 }
 
+// ---------------------------------------------------------------- memory limit
+
+// How many more granules may become resident under the memory limit when `fresh` of them are beyond
+// `end`.
+static uint64_t room_under_limit(uint64_t fresh) {
+  size_t limit = S->config.memory_limit_bytes;
+  if (limit == 0)
+    return UINT64_MAX;
+  size_t meta = hz_meta_bytes() + hz_window_table_bytes(&S->window, S->end + S->coming + fresh);
+  uint64_t resident = S->used + S->coming + S->free.dirty + S->free.busy;
+  uint64_t most = meta >= limit ? 0 : (limit - meta) >> HZ_GRANULE_SHIFT;
+  return resident >= most ? 0 : most - resident;
+}
+
+enum room { ROOM, ROOM_LOOK_AGAIN, ROOM_NONE };
+
+// Effect: purges dirty granules so that `count` more fit under the limit; then, the lock having
+// been given up, everything is to be looked at again.
+static enum room make_room(uint64_t count, uint64_t fresh) {
+  uint64_t room = room_under_limit(fresh);
+  if (room >= count)
+    return ROOM;
+  uint64_t dirty = S->free.dirty, missing = count - room;
+  if (dirty + S->free.busy < missing)
+    return ROOM_NONE;
+  if (dirty == 0) {
+    hz_arena_wait(); // others are purging what is missing
+    return ROOM_LOOK_AGAIN;
+  }
+  uint64_t keep = dirty > missing ? dirty - missing : 0;
+  if (hz_purge_down_to(keep, 0, S->interval_start_ms) != 0)
+    return ROOM_LOOK_AGAIN;
+  return S->free.busy != 0 ? ROOM_LOOK_AGAIN : ROOM_NONE;
+}
+
+// ---------------------------------------------------------------- handing out
+
+static bool find_free(uint64_t count, uint64_t align, struct hz_free_found *found) {
+  if (count > S->free.free)
+    return false;
+  uint64_t phase = S->window.base >> HZ_GRANULE_SHIFT;
+  return hz_free_find(&S->free, HZ_FREE_WARM, count, align, phase, found) ||
+         hz_free_find(&S->free, HZ_FREE_COLD, count, align, phase, found);
+}
+
+static void take_free(const struct hz_free_found *found, uint64_t count, struct hz_run *out) {
+  uint64_t dirty = hz_free_take(&S->free, found->run, found->start, count);
+  hz_purge_note_taken(dirty, count - dirty);
+  if (dirty != 0)
+    hz_purge_schedule();
+  *out = (struct hz_run){found->start, count, dirty == 0};
+}
+
+static bool grow(uint64_t count, uint64_t align, struct hz_run *out) {
+  S->coming += count;
+  bool grown = hz_grow_take(count, align, out);
+  S->coming -= count;
+  return grown;
+}
+
 static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out) {
-  bool purged = false;
   for (int i = 0; i < PATIENCE; i++) {
-    if (take_free(count, align, HZ_FREE_DIRTY, out))
-      return true;
-    if (!make_room_under_limit(count))
+    struct hz_free_found found;
+    bool fits = find_free(count, align, &found);
+    uint64_t cold = count;
+    if (fits && S->config.memory_limit_bytes != 0)
+      cold -= hz_free_dirty_in(&S->free, found.start, count);
+    enum room room = make_room(cold, fits ? 0 : count);
+    if (room == ROOM_LOOK_AGAIN)
+      continue;
+    if (room == ROOM_NONE)
       return false;
-    if (take_free(count, align, HZ_FREE_CLEAN, out))
+    if (fits) {
+      take_free(&found, count, out);
       return true;
+    }
     bool others = others_at_work();
-    uint64_t start;
-    S->coming += count;
-    bool grown = hz_grow_take(count, align, &start);
-    S->coming -= count;
-    if (grown) {
-      *out = (struct hz_run){start, count, true};
+    uint64_t free_before = S->free.free;
+    if (grow(count, align, out))
       return true;
-    }
-    // What others were purging then may be back by now; what they are purging now will be.
-    if (others_at_work()) {
+    // What others were purging may be back by now, what they are purging now will be; refused is
+    // refused only when nothing of that kind was going on.
+    if (others_at_work())
       hz_arena_wait();
-    } else if (!others) {
-      // Dirty and clean runs do not merge, but purged they do.
-      if (purged || S->free.granules[HZ_FREE_DIRTY] == 0)
-        return false;
-      hz_purge_down_to(0, 0, S->interval_start_ms);
-      purged = true;
-    }
+    else if (!others && S->free.free == free_before)
+      return false;
   }
   return false;
 }
@@ -134,9 +140,9 @@ void hz_run_free(uint64_t granule, uint64_t count) {
   uint64_t now_ms = hz_os_now_ms();
   hz_arena_lock();
   S->used -= count;
-  hz_free_put(&S->free, granule, count, HZ_FREE_DIRTY, (uint32_t)now_ms);
+  hz_free_put(&S->free, granule, count, true, (uint32_t)now_ms);
   uint64_t allowed = hz_purge_allowance(now_ms);
-  if (S->free.granules[HZ_FREE_DIRTY] > allowed && now_ms >= S->purge_again_ms)
+  if (S->free.dirty > allowed && now_ms >= S->purge_again_ms)
     hz_purge_down_to(allowed - allowed / 4, 0,
                      now_ms); // a quarter less, so that the next frees need no call
   else
@@ -149,73 +155,30 @@ void hz_run_free_purged(uint64_t granule, uint64_t count) {
   records_clear(granule, count);
   hz_arena_lock();
   S->used -= count;
-  hz_free_put(&S->free, granule, count, HZ_FREE_CLEAN, 0);
+  hz_free_put(&S->free, granule, count, false, 0);
   hz_arena_unlock();
-}
-
-// Returns: how many granules are free, or can be had at the frontier, from `from` on, up to `want`;
-// how many of them are not resident yet in *fresh.
-static uint64_t free_behind(uint64_t from, uint64_t want, uint64_t *fresh) {
-  uint64_t have = 0;
-  *fresh = 0;
-  while (have < want) {
-    enum hz_free_state state;
-    uint64_t length = hz_free_run_at(&S->free, from + have, &state);
-    if (length == 0)
-      break;
-    length = hz_min(length, want - have);
-    if (state == HZ_FREE_CLEAN)
-      *fresh += length;
-    have += length;
-  }
-  if (have < want && from + have == S->end) {
-    *fresh += want - have;
-    have = want;
-  }
-  return have;
-}
-
-// Requires: the granules are free, and none of them beyond `end`.
-static void take_behind(uint64_t from, uint64_t want) {
-  while (want > 0) {
-    enum hz_free_state state;
-    uint64_t length = hz_min(hz_free_run_at(&S->free, from, &state), want);
-    HZ_ASSERT(length > 0);
-    hz_free_take(&S->free, from, from, length);
-    if (state == HZ_FREE_DIRTY)
-      hz_purge_note_taken(length);
-    from += length;
-    want -= length;
-  }
-  hz_purge_schedule();
 }
 
 bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {
   HZ_ASSERT(new_count >= count);
-  uint64_t from = granule + count, want = new_count - count, fresh;
+  uint64_t from = granule + count, want = new_count - count;
   if (want > S->window.granules || from + want > S->window.granules)
     return false;
+  if (want == 0)
+    return true;
   hz_arena_lock();
+  uint64_t free = hz_free_run_at(&S->free, from);
   bool done = false;
-  if (free_behind(from, want, &fresh) == want && room_under_limit() >= fresh) {
-    uint64_t end = S->end;
-    // The part beyond `end` first: it may be refused, and the lock may be given up for it.
-    bool grown = false;
+  if (room_under_limit(want) < want) {
+    // Not worth a purge: the caller moves the block, which asks for room in earnest.
+  } else if (free >= want) {
+    struct hz_run ignored;
+    take_free(&(struct hz_free_found){from, from}, want, &ignored);
+    done = true;
+  } else if (from + free == S->end) {
     S->coming += want;
-    if (from + want > end)
-      grown = hz_grow_take_at(end, from + want - end);
+    done = hz_grow_take_from(from, want);
     S->coming -= want;
-    if (grown) {
-      if (free_behind(from, end - from, &fresh) == end - from) {
-        take_behind(from, end - from);
-        done = true;
-      } else {
-        hz_free_put(&S->free, end, from + want - end, HZ_FREE_CLEAN, 0);
-      }
-    } else if (from + want <= end) {
-      take_behind(from, want);
-      done = true;
-    }
   }
   if (done)
     note_used(want);

@@ -17,7 +17,7 @@
 #include "common/sync/lock.h"
 
 // Every array that has one element per granule: committed as the arena grows.
-enum hz_table { HZ_TABLE_RECORDS, HZ_TABLE_NODES, HZ_TABLE_SIDE, HZ_TABLES };
+enum hz_table { HZ_TABLE_RECORDS, HZ_TABLE_NODES, HZ_TABLE_DIRTY, HZ_TABLE_SIDE, HZ_TABLES };
 
 struct hz_window {
   uintptr_t base;
@@ -25,14 +25,14 @@ struct hz_window {
   bool mapped_as_needed; // not reserved: pieces are mapped as the frontier moves
   struct {
     unsigned char *at;
-    size_t element_bytes;
+    size_t element_bits;
     size_t committed_bytes; // whole pages, from `at`
   } table[HZ_TABLES];
 };
 
 // Invariants (hz_arena_is_valid), in granules:
 //   end <= committed <= window
-//   end = used + free.granules[dirty] + free.granules[clean] + free.granules[busy] + holes
+//   end = used + free.free + free.busy + holes
 //   records of free granules have tag NONE
 struct hz_arena_state {
   struct hz_lock lock;
@@ -50,10 +50,11 @@ struct hz_arena_state {
 
   // Retention (purge.c).
   uint64_t interval_start_ms;
-  uint64_t taken[2];       // granules handed out of dirty runs: this interval, the one before
+  uint64_t taken[2];       // granules of dirty, or purged in vain: this interval, the one before
+  uint64_t purged[2];      // granules purged in these intervals and not taken again
   uint64_t high[2];        // largest `used`: this interval, the one before
   uint64_t purge_again_ms; // the kernel refused a purge: not before this time
-  uint64_t due_ms; // when the oldest dirty run is to go, UINT64_MAX if none; read without the lock
+  uint64_t due_ms; // when the oldest warm run is to go, UINT64_MAX if none; read without the lock
                    // (a hint)
 
   // Huge pages (huge.c).
@@ -71,7 +72,8 @@ bool hz_window_commit_tables(struct hz_window *w, uint64_t granules);
 // pieces are mapped as needed, the piece may lie higher because the addresses are taken: *from and
 // *to are moved.
 bool hz_window_commit(struct hz_window *w, uint64_t *from, uint64_t *to);
-size_t hz_window_table_bytes(const struct hz_window *w);
+// Returns: what the tables take, and will take when they reach `granules`.
+size_t hz_window_table_bytes(const struct hz_window *w, uint64_t granules);
 
 // ---- arena.c
 
@@ -90,22 +92,23 @@ void hz_arena_event(void);
 
 // ---- grow.c. Requires: lock held (given up during system calls).
 
-// Effect: takes granules at the frontier, growing it when it must. Returns: false when refused.
-bool hz_grow_take(uint64_t count, uint64_t align, uint64_t *start);
-// Effect: the same, exactly at the frontier's present end. Returns: false when `end` has moved, or
-// refused.
-bool hz_grow_take_at(uint64_t end, uint64_t count);
+// Effect: takes granules at the frontier, growing it when it must; a free run that ends there is
+// used first. Returns: false when refused. *zeroed: as in hz_run.
+bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out);
+// Effect: takes [from, from+count), which ends beyond `end`, whose part below `end` is free.
+// Returns: false when that is not so, or refused.
+bool hz_grow_take_from(uint64_t from, uint64_t count);
 
 // ---- purge.c. Requires: lock held (given up during system calls).
 
-// Effect: purges the oldest dirty runs until at most `keep` granules of them are left, those
-// younger than `min_age_ms` excepted. Returns: granules purged.
+// Effect: purges the oldest dirty granules until at most `keep` of them are left, those younger
+// than `min_age_ms` excepted. Returns: granules purged.
 uint64_t hz_purge_down_to(uint64_t keep, uint64_t min_age_ms, uint64_t now_ms);
-// Effect: notes that granules left dirty runs / came back.
-void hz_purge_note_taken(uint64_t granules);
-// How many granules of dirty runs may stay.
+// Effect: notes that granules left free runs.
+void hz_purge_note_taken(uint64_t dirty, uint64_t clean);
+// How many dirty granules may stay.
 uint64_t hz_purge_allowance(uint64_t now_ms);
-// Effect: sets due_ms after the list of dirty runs changed.
+// Effect: sets due_ms after the list of warm runs changed.
 void hz_purge_schedule(void);
 
 // ---- huge.c

@@ -40,24 +40,27 @@ static uint64_t address_limit_bytes(void) {
   return hz_syscall_failed(result) || limit.soft == UINT64_MAX ? 0 : limit.soft;
 }
 
+static size_t table_bytes(const struct hz_window *w, int table, uint64_t granules) {
+  // Whole words: the last granules of a table of bits share one.
+  return hz_align_up(w->table[table].element_bits * granules, 64) / 8;
+}
+
 // One reservation for all tables, a page without access before and after each.
 static bool tables_reserve(struct hz_window *w, size_t side_bytes) {
-  const size_t element[HZ_TABLES] = {sizeof(struct hz_granule), sizeof(struct hz_free_node),
-                                     side_bytes};
+  const size_t bits[HZ_TABLES] = {8 * sizeof(struct hz_granule), 8 * sizeof(struct hz_free_node), 1,
+                                  8 * side_bytes};
   size_t page = hz_os_page_bytes(), total = page, offset[HZ_TABLES];
   for (int i = 0; i < HZ_TABLES; i++) {
+    w->table[i].element_bits = bits[i];
+    w->table[i].committed_bytes = 0;
     offset[i] = total;
-    total += hz_align_up(element[i] * w->granules, page) + page;
+    total += hz_align_up(table_bytes(w, i, w->granules), page) + page;
   }
-  // Elements are aligned to the largest power of two that divides their size.
   unsigned char *at = (unsigned char *)hz_os_reserve(total, page);
   if (!at)
     return false;
-  for (int i = 0; i < HZ_TABLES; i++) {
+  for (int i = 0; i < HZ_TABLES; i++)
     w->table[i].at = at + offset[i];
-    w->table[i].element_bytes = element[i];
-    w->table[i].committed_bytes = 0;
-  }
   return true;
 }
 
@@ -118,20 +121,26 @@ bool hz_window_open(struct hz_window *w, size_t side_bytes) {
   return false;
 }
 
-bool hz_window_commit_tables(struct hz_window *w, uint64_t granules) {
+// What table i is to hold before granules below `granules` are used, when it holds `have`: an
+// eighth more than that, so that commits grow rare; but nothing beyond the window.
+static size_t table_wish(const struct hz_window *w, int i, size_t have, uint64_t granules) {
   size_t page = hz_os_page_bytes();
+  size_t need = hz_align_up(table_bytes(w, i, granules), page);
+  size_t most = hz_align_up(table_bytes(w, i, w->granules), page);
+  if (need <= have)
+    return have;
+  return hz_min(hz_max(need, hz_align_up(have + have / 8, page)), most);
+}
+
+bool hz_window_commit_tables(struct hz_window *w, uint64_t granules) {
   for (int i = 0; i < HZ_TABLES; i++) {
-    size_t element = w->table[i].element_bytes;
     size_t have = w->table[i].committed_bytes;
-    size_t need = hz_align_up(element * granules, page);
-    if (need <= have)
+    size_t wish = table_wish(w, i, have, granules);
+    if (wish == have)
       continue;
-    // An eighth more than there is, so that commits grow rare; but no element beyond the window.
-    size_t most = hz_align_up(element * w->granules, page);
-    size_t wish = hz_min(hz_max(need, hz_align_up(have + have / 8, page)), most);
     unsigned char *at = w->table[i].at + have;
     if (!hz_os_commit(at, wish - have)) {
-      wish = need;
+      wish = hz_align_up(table_bytes(w, i, granules), hz_os_page_bytes());
       if (!hz_os_commit(at, wish - have))
         return false;
     }
@@ -162,9 +171,10 @@ bool hz_window_commit(struct hz_window *w, uint64_t *from, uint64_t *to) {
   return false;
 }
 
-size_t hz_window_table_bytes(const struct hz_window *w) {
+size_t hz_window_table_bytes(const struct hz_window *w, uint64_t granules) {
   size_t bytes = 0;
-  for (int i = 0; i < HZ_TABLES; i++)
-    bytes += hz_load_relaxed(&w->table[i].committed_bytes); // a statistic; the grower writes it
+  for (int i = 0; i < HZ_TABLES; i++) // relaxed: the grower writes it; a figure to judge by
+    bytes += table_wish(w, i, hz_load_relaxed(&w->table[i].committed_bytes),
+                        hz_min(granules, w->granules));
   return bytes;
 }
