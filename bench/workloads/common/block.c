@@ -94,6 +94,14 @@ void wl_pattern_verify(const void *block, size_t bytes, uint64_t key) {
   compare(base, words * WORD_BYTES, pattern_word(key, words), bytes % WORD_BYTES, bytes);
 }
 
+void wl_bytes_verify(const void *block, size_t bytes, unsigned char value) {
+  uint64_t expected;
+  memset(&expected, value, WORD_BYTES);
+  for (size_t i = 0; i < bytes; i += WORD_BYTES) {
+    compare(block, i, expected, bytes - i < WORD_BYTES ? bytes - i : WORD_BYTES, bytes);
+  }
+}
+
 void wl_block_verify_alignment(const void *block, size_t bytes) {
   // C11 7.22.3: aligned for any object that fits; below 16 bytes that is the power of two below.
   size_t owed = 16;

@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define WL_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -33,6 +37,9 @@ void wl_pattern_fill(void *block, size_t bytes, uint64_t key);
 // Effect: one line on stderr that names the block, the byte and both values, then exit status 1,
 // when a byte of the block is not what wl_pattern_fill(block, bytes, key) wrote.
 void wl_pattern_verify(const void *block, size_t bytes, uint64_t key);
+
+// Effect: ends as wl_pattern_verify unless every byte of the block is VALUE.
+void wl_bytes_verify(const void *block, size_t bytes, unsigned char value);
 
 // Returns: the key of a block of this address and size.
 static inline uint64_t wl_block_key(const void *block, size_t bytes) {
@@ -63,5 +70,9 @@ static inline void wl_block_free(void *block, size_t bytes, unsigned care) {
   }
   free(block);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif // BENCH_WORKLOADS_COMMON_BLOCK_H_

@@ -87,7 +87,7 @@ void wl_crew_done(struct wl_crew *crew) {
 }
 
 // Returns: whether all workers are done; false when the deadline came first.
-static bool wait_until_done(struct wl_crew *crew, uint64_t deadline_ns) {
+static bool done_before(struct wl_crew *crew, uint64_t deadline_ns) {
   const struct timespec until = {(time_t)(deadline_ns / WL_NS_PER_S),
                                  (long)(deadline_ns % WL_NS_PER_S)};
   pthread_mutex_lock(&crew->lock);
@@ -100,6 +100,14 @@ static bool wait_until_done(struct wl_crew *crew, uint64_t deadline_ns) {
   return all;
 }
 
+static void wait_until_done(struct wl_crew *crew) {
+  pthread_mutex_lock(&crew->lock);
+  while (crew->done < crew->threads) {
+    pthread_cond_wait(&crew->changed, &crew->lock);
+  }
+  pthread_mutex_unlock(&crew->lock);
+}
+
 uint64_t wl_crew_run(struct wl_crew *crew, void *(*body)(void *), void *workers, size_t stride,
                      double seconds, void (*wake)(void *), void *wake_argument) {
   const size_t list_bytes = crew->threads * sizeof(pthread_t);
@@ -108,11 +116,12 @@ uint64_t wl_crew_run(struct wl_crew *crew, void *(*body)(void *), void *workers,
     threads[i] = wl_thread_start(body, (char *)workers + i * stride);
   }
   pthread_barrier_wait(&crew->start);
-  if (!wait_until_done(crew, wl_deadline_ns(seconds))) {
+  if (!done_before(crew, wl_deadline_ns(seconds))) {
     wl_crew_stop(crew);
     if (wake != NULL) {
       wake(wake_argument);
     }
+    wait_until_done(crew);
   }
   uint64_t first = UINT64_MAX;
   uint64_t last = 0;

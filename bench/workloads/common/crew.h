@@ -15,16 +15,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define WL_THREADS_MAX 4096
 
 struct wl_crew {
   // Read by every worker every few operations, written once per phase: it has its line to itself.
-  _Alignas(WL_CACHE_LINE_BYTES) int stop;
-  _Alignas(WL_CACHE_LINE_BYTES) pthread_barrier_t start; // all workers and main
-  pthread_mutex_t lock;                                  // guards done
-  pthread_cond_t changed;                                // on the monotonic clock
-  unsigned done;                                         // workers past wl_lap_end
-  unsigned threads;                                      // constant
+  WL_OWN_LINE int stop;
+  WL_OWN_LINE pthread_barrier_t start; // all workers and main
+  pthread_mutex_t lock;                // guards done
+  pthread_cond_t changed;              // on the monotonic clock
+  unsigned done;                       // workers past wl_lap_end
+  unsigned threads;                    // constant
 };
 
 // The first member of a lane's own worker structure: when that worker's timed part began and ended.
@@ -39,8 +43,9 @@ void wl_crew_close(struct wl_crew *crew);
 
 // Main. Effect: runs BODY(worker i) on its own thread for each of crew->threads structures of
 // STRIDE bytes at WORKERS, which begin with a wl_lap; asks them to stop SECONDS after the start
-// (WAKE, when not NULL, is then called to rouse sleepers); returns when all are joined.
-// Each body must call wl_lap_begin once, then wl_lap_end (or set lap.end_ns and call wl_crew_done).
+// (WAKE, when not NULL, is then called to rouse sleepers); returns when all laps have ended and
+// these threads are joined. On each structure wl_lap_begin must be called once, then wl_lap_end (or
+// lap.end_ns set and wl_crew_done called), be it by that thread or by one it started.
 // Returns: nanoseconds from the first start to the last end.
 uint64_t wl_crew_run(struct wl_crew *crew, void *(*body)(void *), void *workers, size_t stride,
                      double seconds, void (*wake)(void *), void *wake_argument);
@@ -71,5 +76,9 @@ void wl_harness_release(void *memory, size_t bytes);
 
 // Main. Returns: the KiB handed out by wl_harness_memory; part of the process's RSS once written.
 uint64_t wl_harness_kib(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif // BENCH_WORKLOADS_COMMON_CREW_H_

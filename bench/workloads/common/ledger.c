@@ -1,12 +1,12 @@
 #include "bench/workloads/common/ledger.h"
 
 #define FLOOR_BLOCKS 8 // a random walk of +-max/2 steps leaves +-8 max after some 256 steps
-#define FLOOR_LEAST_BYTES 16384    // below that, publishing would be felt
-#define FLOOR_MOST_BYTES (1 << 20) // blocks this large are slow enough to publish each of them
+#define FLOOR_LEAST_BYTES 16384      // below that, publishing would be felt
+#define FLOOR_MOST_BYTES (256 << 10) // blocks of this size are slow enough to publish each of them
 #define SHARE_OF_LIVE 32
 
-void wl_ledger_open(struct wl_ledger *ledger, unsigned threads, uint64_t max_block_bytes) {
-  uint64_t floor = FLOOR_BLOCKS * max_block_bytes;
+void wl_ledger_open(struct wl_ledger *ledger, unsigned threads, uint64_t block_bytes) {
+  uint64_t floor = FLOOR_BLOCKS * block_bytes;
   floor = floor < FLOOR_MOST_BYTES ? floor : FLOOR_MOST_BYTES;
   floor = floor > FLOOR_LEAST_BYTES ? floor : FLOOR_LEAST_BYTES;
   *ledger = (struct wl_ledger){

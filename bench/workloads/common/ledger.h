@@ -21,14 +21,19 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define WL_CACHE_LINE_BYTES 128 // two lines of 64: adjacent-line prefetch pairs them
+#define WL_OWN_LINE __attribute__((aligned(WL_CACHE_LINE_BYTES)))
 
 struct wl_ledger {
-  _Alignas(WL_CACHE_LINE_BYTES) int64_t published; // by any thread, atomically
-  int64_t high;                                    // by any thread, atomically; only grows
-  int64_t error_bytes;                             // E; by wl_share_close
-  int64_t floor;                                   // constant once threads run
-  int64_t threads;                                 // constant once threads run
+  WL_OWN_LINE int64_t published; // by any thread, atomically
+  int64_t high;                  // by any thread, atomically; only grows
+  int64_t error_bytes;           // E; by wl_share_close
+  int64_t floor;                 // constant once threads run
+  int64_t threads;               // constant once threads run
 };
 
 struct wl_share {
@@ -38,8 +43,9 @@ struct wl_share {
   int64_t largest_bound; // by its thread
 };
 
-// Effect: an empty ledger for THREADS threads whose blocks have up to MAX_BLOCK_BYTES.
-void wl_ledger_open(struct wl_ledger *ledger, unsigned threads, uint64_t max_block_bytes);
+// Effect: an empty ledger for THREADS threads. BLOCK_BYTES, the size of their larger blocks, sets
+// the floor: how often is published, not whether the bound holds.
+void wl_ledger_open(struct wl_ledger *ledger, unsigned threads, uint64_t block_bytes);
 void wl_share_open(struct wl_share *share, struct wl_ledger *ledger);
 
 // Effect: publishes what is left, and adds this thread's greatest bound to the error.
@@ -56,5 +62,9 @@ static inline void wl_share_add(struct wl_share *share, int64_t bytes) {
     wl_share_publish(share);
   }
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif // BENCH_WORKLOADS_COMMON_LEDGER_H_

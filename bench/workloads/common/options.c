@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define DEFAULT_SECONDS 60.0
+#define LEAST_WARM_SECONDS 5.0
 #define LONGEST_SECONDS 86400.0
 #define EXIT_USAGE 2
 
@@ -25,7 +26,7 @@ enum key {
 static const struct argp_option common_options[] = {
     {"seconds", KEY_SECONDS, "S", 0, "Stop the timed phase after S seconds at the latest", 1},
     {"warm-seconds", KEY_WARM_SECONDS, "S", 0,
-     "The same bound for a warm-up; as --seconds where not given", 1},
+     "The same for the warm-up of mt_remote (as --seconds, but 5 at least)", 1},
     {"touch", KEY_TOUCH, "none|edges|all", 0,
      "Write nothing, the first and last byte of each page of a block, or all of it", 1},
     {"scale", KEY_SCALE, "F", 0, "Multiply the amount of work by F", 1},
@@ -68,7 +69,7 @@ static void append(struct text *text, const char *format, ...) {
 static const struct argp *current_argp;
 static const char *current_name;
 
-_Noreturn void wl_usage_error(const char *format, ...) {
+void wl_usage_error(const char *format, ...) {
   va_list list;
   va_start(list, format);
   fprintf(stderr, "%s: ", current_name);
@@ -255,7 +256,8 @@ unsigned wl_parse(const struct wl_lane *lane, int argc, char **argv, struct wl_o
     options->seconds *= options->scale;
   }
   if (options->warm_seconds <= 0) {
-    options->warm_seconds = options->seconds;
+    options->warm_seconds =
+        options->seconds > LEAST_WARM_SECONDS ? options->seconds : LEAST_WARM_SECONDS;
   }
   return parse.given;
 }

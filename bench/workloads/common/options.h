@@ -8,13 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum wl_touch { WL_TOUCH_NONE, WL_TOUCH_EDGES, WL_TOUCH_ALL };
 
 #define WL_ARGS_MAX 8 // positional arguments of a lane, at most
 
 struct wl_options {
   double seconds;      // the timed phase ends after this at the latest
-  double warm_seconds; // so does the warm-up, where a lane has one; 0 = as `seconds`
+  double warm_seconds; // so does the warm-up, where a lane has one; by default no less than 5 s
   double scale;
   uint64_t seed;
   enum wl_touch touch;
@@ -51,7 +55,7 @@ unsigned wl_parse(const struct wl_lane *lane, int argc, char **argv, struct wl_o
                   uint64_t values[WL_ARGS_MAX]);
 
 // Effect: prints the sentence and the usage of the lane being parsed on stderr, exits with 2.
-_Noreturn void wl_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void wl_usage_error(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 // Effect: ends with a sentence naming ITEM and TEXT unless TEXT is a whole number in [low, high].
 uint64_t wl_parse_count(const char *item, const char *text, uint64_t low, uint64_t high);
@@ -66,5 +70,9 @@ void wl_require_ordered(const char *low_name, uint64_t low, const char *high_nam
 uint64_t wl_scaled(const struct wl_options *options, uint64_t count);
 
 const char *wl_touch_name(enum wl_touch touch);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif // BENCH_WORKLOADS_COMMON_OPTIONS_H_

@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct wl_result {
   char text[2048];
   size_t length;
@@ -48,5 +52,9 @@ void wl_print(const char *text, size_t length);
 
 // Returns: the KiB that /proc/self/status gives for FIELD ("VmRSS:", "VmHWM:"), 0 when unreadable.
 uint64_t wl_status_kib(const char *field);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif // BENCH_WORKLOADS_COMMON_RESULT_H_
