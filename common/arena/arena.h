@@ -52,7 +52,7 @@ struct hz_arena {
   uint64_t end;   // granules ever handed out or ready; records exist below it
   struct hz_granule *granules; // [end]
 };
-extern struct hz_arena hz_arena;
+extern HZ_HIDDEN struct hz_arena hz_arena;
 
 // Relaxed: see above; writer: growth, under the lock.
 HZ_INLINE uint64_t hz_arena_end(void) {
@@ -82,7 +82,7 @@ bool hz_arena_init(const struct hz_arena_config *config);
 // The generation's descriptors: side_bytes for each granule, committed below `end`, zeroed before
 // its granule is handed out for the first time and never touched by the arena afterwards; aligned
 // to the largest power of two (up to the page) that divides side_bytes.
-extern unsigned char *hz_arena_side;
+extern HZ_HIDDEN unsigned char *hz_arena_side;
 
 struct hz_run {
   uint64_t granule;
