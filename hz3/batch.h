@@ -28,7 +28,7 @@ _Static_assert(sizeof(struct hz3_batch) == 512, "eight lines, 4096 bits");
 
 #define HZ3_BATCH_CHUNK_SHIFT 6               // 64 batches are made at a time: 32 KiB
 #define HZ3_BATCH_CHUNKS ((size_t)128 * 1024) // 8 million batches: of 16-byte blocks, 8 GiB waiting
-extern struct hz3_batch *hz3_batch_chunks[HZ3_BATCH_CHUNKS];
+extern HZ_HIDDEN struct hz3_batch *hz3_batch_chunks[HZ3_BATCH_CHUNKS];
 
 HZ_INLINE struct hz3_batch *hz3_batch_of(uint32_t id) {
   // Relaxed: whoever holds an id got it by an acquire that follows the chunk's publication.

@@ -65,8 +65,8 @@ struct hz3_cache {
 
 // This thread's. Never NULL: &hz3_cache_none before its first use and when there is no memory for
 // one, &hz3_cache_gone once the thread's exit has begun.
-extern __thread struct hz3_cache *hz3_cache;
-extern struct hz3_cache hz3_cache_none, hz3_cache_gone;
+extern HZ_HIDDEN __thread struct hz3_cache *hz3_cache;
+extern HZ_HIDDEN struct hz3_cache hz3_cache_none, hz3_cache_gone;
 
 // Returns: this thread's cache, made on first use; NULL when it cannot have one (exit has begun, no
 // memory, initialisation under way): then it is served from the shared layers. Keeps errno.

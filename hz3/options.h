@@ -19,7 +19,7 @@ struct hz3_options {
   uint64_t memory_limit_bytes; // 0 = none
   uint64_t cache_max_bytes;
 };
-extern struct hz3_options hz3_options;
+extern HZ_HIDDEN struct hz3_options hz3_options;
 
 // Effect: environment → hz3_options; what the profile says holds for each value that was left
 // alone.

@@ -22,12 +22,12 @@ static unsigned block_class(const void *p, enum hz_api api) {
   uint64_t granule = hz_granule_of(p);
   if (granule >= hz_load_relaxed(&hz_arena.end))
     hz_fail_foreign_pointer(p, api);
-  hz3_record r = hz3_record_of(granule);
-  unsigned tag = hz3_record_tag(r);
+  const struct hz_granule *record = &hz_arena.granules[granule];
+  unsigned tag = hz_load_relaxed(&record->tag);
   if (tag < HZ_CLASS_FIRST || tag > HZ_CLASS_LAST)
     return IS_LARGE;
-  uint32_t at = hz3_offset_in_span(r, (uintptr_t)p - hz_arena.base);
-  if (!hz3_is_block_start(at, tag) || at >> 4 >= hz3_record_limit16(r))
+  uint32_t at = hz3_offset_in_span(record, (uintptr_t)p - hz_arena.base);
+  if (!hz3_is_block(record, at, tag))
     hz_fail_invalid_free(p, hz_class_bytes(tag), api);
   return tag;
 }
@@ -128,20 +128,25 @@ size_t hz3_usable(const void *p, enum hz_api api) {
   return cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
 }
 
-// A block that was asked for by one size may be given back by it, or, after realloc has left it in
-// its place, by one that is up to half as large. What operator new made was never reallocated.
-void hz3_size_check(const void *p, size_t align, size_t bytes, enum hz_api api) {
-  unsigned cls = block_class(p, api);
-  if (bytes <= HZ_CLASS_MAX_BYTES) {
-    unsigned asked =
-        align <= HZ_MIN_ALIGN_BYTES ? hz_class_of(bytes) : hz_class_of_aligned(bytes, align);
-    if (asked == cls)
-      return;
-  }
+// Ends the process when a block that was asked for with this size and alignment cannot lie at p. A
+// block may be given back by the size it was asked for or, after realloc has left it in its place,
+// by one that is up to half as large. What operator new made was never reallocated.
+static void size_check(const void *p, size_t align, size_t bytes, enum hz_api api) {
+  unsigned cls = block_class(p, api), asked = IS_LARGE;
+  if (bytes <= HZ_CLASS_MAX_BYTES)
+    asked = align <= HZ_MIN_ALIGN_BYTES ? hz_class_of(bytes) : hz_class_of_aligned(bytes, align);
   size_t usable = cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
   bool exact = api == HZ_API_DELETE || api == HZ_API_DELETE_ARRAY;
-  if (bytes > usable || (exact && cls != IS_LARGE) || bytes < usable / 2)
+  bool possible = asked == cls || (!exact && bytes >= usable / 2);
+  if (bytes > usable || !possible)
     hz_fail_size_mismatch(p, bytes, usable, api);
+}
+
+HZ_NOINLINE void hz3_free_sized_slow(void *p, size_t align, size_t bytes, enum hz_api api) {
+  if (p == NULL)
+    return;
+  size_check(p, align, bytes, api);
+  hz3_free_as(p, 0, 0, 0, api);
 }
 
 // ---- realloc ----

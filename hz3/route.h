@@ -20,87 +20,92 @@ HZ_EXTERN_C_BEGIN
 // served, and sets errno to ENOMEM when it returns NULL.
 void *hz3_alloc_slow(size_t bytes, enum hz_api api);
 void hz3_free_slow(void *p, enum hz_api api);
-// Ends the process when a block of this size cannot be what p points to.
-void hz3_size_check(const void *p, size_t align, size_t bytes, enum hz_api api);
+void hz3_free_sized_slow(void *p, size_t align, size_t bytes, enum hz_api api);
 
-// The record of a granule as one word: [ flags:8 | tag:8 | index:16 | limit16:32 ].
-typedef uint64_t __attribute__((may_alias)) hz3_record;
-_Static_assert(offsetof(struct hz_granule, limit16) == 0 &&
-                   offsetof(struct hz_granule, index) == 4 &&
-                   offsetof(struct hz_granule, tag) == 6 &&
-                   __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "the word's layout");
-HZ_INLINE hz3_record hz3_record_of(uint64_t granule) {
-  // Relaxed: whoever holds a block got its address after the record was complete.
-  return hz_load_relaxed((const hz3_record *)(const void *)&hz_arena.granules[granule]);
-}
-HZ_INLINE unsigned hz3_record_tag(hz3_record r) {
-  return (uint8_t)(r >> 48);
-}
-HZ_INLINE uint32_t hz3_record_limit16(hz3_record r) {
-  return (uint32_t)r;
-}
+// A load that may be folded into the instruction that uses it, which an atomic builtin's may not:
+// one aligned word is read whole on every machine we know. Whoever holds a block got its address
+// after what is read here was complete, so no order is needed. The sanitizer is shown an atomic
+// load.
+#if defined(__SANITIZE_THREAD__)
+#define HZ3_PEEK(lvalue) hz_load_relaxed(&(lvalue))
+#else
+#define HZ3_PEEK(lvalue) (lvalue)
+#endif
+
 // How far into its span an address lies. Spans are shorter than 4 GiB.
-HZ_INLINE uint32_t hz3_offset_in_span(hz3_record r, uintptr_t offset) {
-  return (uint32_t)(r >> 16 & 0xffff0000u) | (uint32_t)(offset & (HZ_GRANULE_BYTES - 1));
+HZ_INLINE uint32_t hz3_offset_in_span(const struct hz_granule *record, uintptr_t offset) {
+  return (uint32_t)HZ3_PEEK(record->index) << HZ_GRANULE_SHIFT | (uint16_t)offset;
+}
+// Whether a block of class `cls` that was ever handed out starts at `at` in its span.
+HZ_INLINE bool hz3_is_block(const struct hz_granule *record, uint32_t at, size_t cls) {
+  return hz3_is_block_start(at, cls) && at >> 4 < HZ3_PEEK(record->limit16);
 }
 
 // Effect, errors: malloc's. Returns: a block aligned to 16, or NULL and ENOMEM.
 HZ_INLINE void *hz3_alloc(size_t bytes, enum hz_api api) {
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
     return hz3_alloc_slow(bytes, api);
-  unsigned cls = hz_class_of(bytes);
+  size_t cls = hz_class_table[(bytes + 15) >> 4];
   struct hz3_cache *c = hz3_cache;
-  void **top = c->tops[cls];
+  void **top = HZ3_PEEK(c->tops[cls]);
   void *p = *top;
   if (HZ_UNLIKELY(p == NULL))
     return hz3_alloc_slow(bytes, api);
-  hz_store_relaxed(&c->tops[cls], top - 1); // relaxed: a statistics reader may look
+  hz_store_relaxed(&c->tops[cls], top - 1); // relaxed: a reader of statistics may look
   if (HZ_OBSERVE)
     c->counts.allocs++;
   return p;
 }
 
-// Effect: free's. Keeps errno. A pointer that is not the start of a block that was handed out ends
-// the process (variant fast: only where it costs nothing to see).
-HZ_INLINE void hz3_free(void *p, enum hz_api api) {
+// What free and sized delete share. `wanted` is the class the caller believes in, 0 if he says
+// nothing.
+HZ_INLINE void hz3_free_as(void *p, size_t wanted, size_t align, size_t bytes, enum hz_api api) {
   uintptr_t offset = (uintptr_t)p - hz_arena.base;
-  if (HZ_UNLIKELY(offset >> HZ_GRANULE_SHIFT >= hz_load_relaxed(&hz_arena.end))) {
-    hz3_free_slow(p, api);
-    return;
-  }
+  uint64_t granule = offset >> HZ_GRANULE_SHIFT;
+  if (HZ_UNLIKELY(granule >= HZ3_PEEK(hz_arena.end)))
+    goto slow;
+  const struct hz_granule *record = &hz_arena.granules[granule];
+  size_t tag = HZ3_PEEK(record->tag);
   struct hz3_cache *c = hz3_cache;
-  unsigned tag;
-  void **top;
-  if (HZ_FAST) {
-    tag = hz_load_relaxed(&hz_arena.granules[offset >> HZ_GRANULE_SHIFT].tag);
-    top = c->tops[tag];
-    if (HZ_UNLIKELY(top[1] == HZ3_FULL)) {
-      hz3_free_slow(p, api);
-      return;
-    }
-  } else {
-    hz3_record r = hz3_record_of(offset >> HZ_GRANULE_SHIFT);
-    tag = hz3_record_tag(r);
-    top = c->tops[tag];
-    uint32_t at = hz3_offset_in_span(r, offset);
-    // A tag that is no class has a bin that is full: it never gets to the reciprocals.
-    if (HZ_UNLIKELY(top[1] == HZ3_FULL || !hz3_is_block_start(at, tag) ||
-                    at >> 4 >= hz3_record_limit16(r) || *top == p)) {
-      hz3_free_slow(p, api);
-      return;
-    }
+  void **top = HZ3_PEEK(c->tops[tag]);
+  // A tag that is no class has a bin that is full.
+  if (HZ_UNLIKELY(top[1] == HZ3_FULL))
+    goto slow;
+  if (!HZ_FAST) {
+    uint32_t at = hz3_offset_in_span(record, offset);
+    if (HZ_UNLIKELY(!hz3_is_block(record, at, tag) || *top == p || (wanted != 0 && wanted != tag)))
+      goto slow;
   }
   top[1] = p;
   hz_store_relaxed(&c->tops[tag], top + 1);
   if (HZ_OBSERVE)
     c->counts.frees++;
+  return;
+slow:
+  if (wanted == 0)
+    hz3_free_slow(p, api);
+  else
+    hz3_free_sized_slow(p, align, bytes, api);
 }
 
+// Effect: free's. Keeps errno. A pointer that is not the start of a block that was handed out ends
+// the process (variant fast: only where it costs nothing to see).
+HZ_INLINE void hz3_free(void *p, enum hz_api api) {
+  hz3_free_as(p, 0, 0, 0, api);
+}
+
+// The same, and a size that the block cannot have been asked for ends the process (not in fast).
 HZ_INLINE void hz3_free_sized(void *p, size_t align, size_t bytes, enum hz_api api) {
-  if (!HZ_FAST && p != NULL)
-    hz3_size_check(p, align, bytes, api);
-  hz3_free(p, api);
+  if (HZ_FAST) {
+    hz3_free(p, api);
+    return;
+  }
+  // Sizes and alignments beyond the common case are looked at out of line.
+  bool plain = align <= HZ_MIN_ALIGN_BYTES && bytes <= HZ_CLASS_MAX_BYTES;
+  if (HZ_LIKELY(plain))
+    hz3_free_as(p, hz_class_table[(bytes + 15) >> 4], align, bytes, api);
+  else
+    hz3_free_sized_slow(p, align, bytes, api);
 }
 
 void *hz3_alloc_aligned(size_t align, size_t bytes, enum hz_api api);

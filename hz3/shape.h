@@ -22,11 +22,11 @@ struct hz3_shape {
   uint16_t span_blocks;
   uint16_t span_granules;
 };
-extern struct hz3_shape hz3_shape[HZ_CLASS_COUNT];
+extern HZ_HIDDEN struct hz3_shape hz3_shape[HZ_CLASS_COUNT];
 // ceil(2^64 / block bytes). An offset n is a multiple of the block size d <=> n * c mod 2^64 < c,
 // and n / d is the upper half of the product (Lemire, Kaser, Kurz 2019; exact while n * d < 2^64).
-extern uint64_t hz3_reciprocal[HZ_CLASS_COUNT];
-extern uint32_t hz3_slots_total; // slots of a whole cache
+extern HZ_HIDDEN uint64_t hz3_reciprocal[HZ_CLASS_COUNT];
+extern HZ_HIDDEN uint32_t hz3_slots_total; // slots of a whole cache
 
 // Effect: fills the tables. Called once, before the first allocation.
 void hz3_shape_init(void);
@@ -34,7 +34,7 @@ void hz3_shape_init(void);
 HZ_INLINE uint32_t hz3_block_index(uint32_t offset, unsigned cls) {
   return (uint32_t)((unsigned __int128)offset * hz3_reciprocal[cls] >> 64);
 }
-HZ_INLINE bool hz3_is_block_start(uint32_t offset, unsigned cls) {
+HZ_INLINE bool hz3_is_block_start(uint32_t offset, size_t cls) {
   return (uint64_t)offset * hz3_reciprocal[cls] < hz3_reciprocal[cls];
 }
 

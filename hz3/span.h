@@ -48,7 +48,7 @@ struct hz3_central {
   uint32_t carving;    // the span last opened: granule + 1; 0 = none; it may be full
   uint64_t blocks_out; // sum over spans; read without the lock by statistics
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
-extern struct hz3_central hz3_central[HZ_CLASS_COUNT];
+extern HZ_HIDDEN struct hz3_central hz3_central[HZ_CLASS_COUNT];
 
 HZ_INLINE struct hz3_span *hz3_span_of(uint64_t granule) {
   return (struct hz3_span *)(hz_arena_side + granule * sizeof(struct hz3_span));

@@ -21,11 +21,11 @@
 
 HZ_EXTERN_C_BEGIN
 
-extern uint64_t hz3_bound_bytes;   // recomputed by ticks
-extern uint64_t hz3_credit_used;   // by all bins of all threads
-extern uint32_t hz3_threads_alive; // caches in use
-extern uint32_t hz3_tick_count;
-extern uint16_t hz3_transfer_limits[HZ_CLASS_COUNT];
+extern HZ_HIDDEN uint64_t hz3_bound_bytes;   // recomputed by ticks
+extern HZ_HIDDEN uint64_t hz3_credit_used;   // by all bins of all threads
+extern HZ_HIDDEN uint32_t hz3_threads_alive; // caches in use
+extern HZ_HIDDEN uint32_t hz3_tick_count;
+extern HZ_HIDDEN uint16_t hz3_transfer_limits[HZ_CLASS_COUNT];
 
 // Blocks of a class that may wait in the transfer layer.
 HZ_INLINE unsigned hz3_transfer_limit(unsigned cls) {

@@ -29,7 +29,7 @@ struct hz3_transfer {
   uint32_t takes;  // how often a thread needed blocks of this class (from here or from spans)
   uint32_t lost;   // races lost, for observation
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
-extern struct hz3_transfer hz3_transfer[HZ_CLASS_COUNT];
+extern HZ_HIDDEN struct hz3_transfer hz3_transfer[HZ_CLASS_COUNT];
 
 // Effect: writes up to `want` (1..63) addresses to out, from one batch or two. *spare is the
 // caller's empty batch or 0; a batch emptied here becomes it. Returns: how many; 0 when there is
