@@ -1,0 +1,13 @@
+/* The subcommands. Each takes the launcher, which main forked while the process was small, and the
+ * command line after the subcommand's name (argv[0] is what usage calls the program); each returns
+ * the exit status.
+ *
+ * Thread rule: main's thread. */
+#ifndef BENCH_LAB_COMMANDS_H
+#define BENCH_LAB_COMMANDS_H
+
+#include "bench/lab/launcher.h"
+
+int command_compare(struct launcher *l, int argc, char **argv);
+
+#endif
