@@ -8,6 +8,7 @@ makes, in the package that calls it:
     NAME_suite_preload_test  the same under LD_PRELOAD of `preload`
     NAME_faults_test         one death per fault, linked; prints what was named when
     NAME_misuse_test         the small programs of misuse/ under LD_PRELOAD; prints the same table
+    NAME_real_programs_test  python3, sqlite3, gcc, git, perl, lua with and without LD_PRELOAD (standard, hardened)
     NAME_long_test           manual: what the suite does in short, at full length
 
 A variant other than standard runs linked only, and its long tests a fifth as long. Nothing here knows a
@@ -129,6 +130,15 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
         data = [_ROOM + "misuse_programs"] + under_data,
         deps = [_ROOM + "misuse"],
     )
+    if variant in ["standard", "hardened"]:
+        cc_test(
+            name = name + "_real_programs_test",
+            size = "large",
+            timeout = "long",
+            args = who + under,
+            data = under_data,
+            deps = [_ROOM + "real_programs"],
+        )
     if ours and variant == "standard":
         helpers = [
             _ROOM + "libloader_plugin.so",
