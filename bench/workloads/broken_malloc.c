@@ -85,7 +85,9 @@ API void *malloc(size_t bytes) {
   return block;
 }
 
-API void free(void *block) { (void)block; }
+API void free(void *block) {
+  (void)block;
+}
 
 API void *calloc(size_t count, size_t bytes) {
   size_t total;

@@ -154,34 +154,46 @@ static struct header *exchange(struct lane *lane, uint32_t bits, struct header *
                              __ATOMIC_ACQ_REL);
 }
 
-// What one operation does, out of 32.
-enum { SWAP_END = 2, RESIZE_END = 4, KEEP_END = 5 }; // the rest: a short-lived block
+static void add_brief(struct worker *w) {
+  struct header *block = make(w, draw_bytes(w));
+  if (block != NULL) {
+    w->brief[w->brief_count++] = block;
+  }
+}
+
+static void add_kept(struct worker *w) {
+  struct header *block = make(w, draw_bytes(w));
+  if (block != NULL) {
+    w->kept[w->kept_count++] = block;
+  }
+}
+
+// What one operation does, out of 32; the rest is about short-lived blocks.
+enum { SWAP_END = 2, RESIZE_END = 4, KEEP_END = 5 };
 
 static void operate(struct worker *w) {
   const uint64_t draw = wl_rng_next(&w->rng);
   const uint64_t kind = draw & 31;
   const bool grow = ((draw >> 5) & 1) != 0;
-  struct header **one =
-      w->brief_count > 0 ? &w->brief[wl_below(wl_high_bits(draw), w->brief_count)] : NULL;
   if (kind >= RESIZE_END && kind < KEEP_END && w->kept_count < KEPT_SLOTS) {
-    struct header *block = make(w, draw_bytes(w));
-    w->kept_count += block != NULL;
-    w->kept[w->kept_count - (block != NULL)] = block;
-  } else if (one == NULL || (kind >= KEEP_END && grow && w->brief_count < SHORT_SLOTS)) {
-    struct header *block = make(w, draw_bytes(w));
-    if (block != NULL) {
-      w->brief[w->brief_count++] = block;
-    }
-  } else if (kind < SWAP_END) {
+    add_kept(w);
+    return;
+  }
+  if (w->brief_count == 0 || (kind >= KEEP_END && grow && w->brief_count < SHORT_SLOTS)) {
+    add_brief(w);
+    return;
+  }
+  struct header **one = &w->brief[wl_below(wl_high_bits(draw), w->brief_count)];
+  if (kind < SWAP_END) {
     *one = exchange(w->lane, wl_low_bits(wl_rng_next(&w->rng)), *one);
-    if (*one == NULL) {
-      *one = w->brief[--w->brief_count];
-    }
   } else if (kind < RESIZE_END) {
     *one = resize(w, *one, draw_bytes(w));
   } else {
     drop(w, *one);
-    *one = w->brief[--w->brief_count];
+    *one = NULL;
+  }
+  if (*one == NULL) {
+    *one = w->brief[--w->brief_count]; // close the gap
   }
 }
 

@@ -135,7 +135,7 @@ static void set_option(int key, const char *value) {
   classic = key == KEY_CLASSIC;
 }
 
-static bool ring_push(struct ring *ring, void *block, uint64_t bytes) {
+static inline bool ring_push(struct ring *ring, void *block, uint64_t bytes) {
   if (WL_UNLIKELY(ring->tail - ring->head_seen == ring->slots)) {
     // Acquire: the receiver has read the entries it gave back before we overwrite them. Partner:
     // the release in drain_arrived.
@@ -197,7 +197,8 @@ static bool phase_over(const struct worker *w) {
   return all_warm(w->lane) || wl_now_ns() >= w->lane->plan.warm_deadline_ns;
 }
 
-static void free_here(struct worker *w, struct slot *slot, const struct plan *plan) {
+static inline __attribute__((always_inline)) void free_here(struct worker *w, struct slot *slot,
+                                                            const struct plan *plan) {
   wl_share_add(&w->share, -(int64_t)slot->bytes);
   wl_block_free(slot->block, slot->bytes, plan->care);
   slot->block = NULL;
@@ -251,16 +252,19 @@ static inline void acquire(struct worker *w, struct slot *slot, uint32_t bits,
 
 static void iterate(struct worker *w, uint64_t count) {
   const struct plan plan = w->lane->plan;
+  struct slot *const slots = w->slots;
+  struct wl_rng rng = w->rng; // in a register: nobody else looks at it meanwhile
   for (uint64_t i = 0; i < count; i++) {
     drain(w);
-    const uint64_t draw = wl_rng_next(&w->rng);
-    struct slot *slot = &w->slots[wl_below(wl_high_bits(draw), plan.ws)];
+    const uint64_t draw = wl_rng_next(&rng);
+    struct slot *slot = &slots[wl_below(wl_high_bits(draw), plan.ws)];
     if (slot->block != NULL) {
       release(w, slot, wl_low_bits(draw), &plan);
     } else {
       acquire(w, slot, wl_low_bits(draw), &plan);
     }
   }
+  w->rng = rng;
   w->tally.iterations += count;
 }
 
