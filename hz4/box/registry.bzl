@@ -1,6 +1,3 @@
-"""Boxes of hz4 on trial, sorted by name, at most five. //tools:boxes.bzl says what a line holds."""
+"""Boxes of hz4 on trial, sorted by name; at most five."""
 
-load("//tools:boxes.bzl", "box")  # buildifier: disable=load
-
-BOXES = [
-]
+BOXES = []

@@ -1,0 +1,47 @@
+// The bound on cached memory: what caches and depot together may hold, and how it is shared out.
+//
+//   cached bytes (blocks that are free but in no span)  <=  max(CACHE_MAX, live / 4)
+//     an owner's bins (a thread, or a CPU)    <=  owner_quota  = half of it, shared by the owners
+//     the depot                               <=  depot_max    = the rest
+//
+// Owns: the counters and the two limits. Thread rule: any thread; relaxed counters, nothing is
+// ordered by them, and limits may lag by a batch.
+#ifndef HZ4_BOUND_H_
+#define HZ4_BOUND_H_
+
+#include "common/base/units.h"
+#include "common/sizeclass/sizeclass.h"
+#include "common/sync/atomic.h"
+
+HZ_EXTERN_C_BEGIN
+
+// Read at every exchange, written seldom.
+struct hz4_bound {
+  size_t owner_quota;
+  size_t depot_max;
+  // Capacity of a magazine, by class: where it starts and how far it may grow.
+  uint8_t cap_min[HZ_CLASS_COUNT];
+  uint8_t cap_max[HZ_CLASS_COUNT];
+} HZ_ALIGNED(HZ_NO_SHARE_BYTES);
+extern HZ_HIDDEN struct hz4_bound hz4_bound;
+
+// Counters; one line each because different parts write them.
+struct hz4_bound_counters {
+  size_t out_bytes HZ_ALIGNED(HZ_NO_SHARE_BYTES);    // blocks that are out of their spans
+  int64_t depot_bytes HZ_ALIGNED(HZ_NO_SHARE_BYTES); // in the depot, short of what owners still owe
+  uint32_t owners HZ_ALIGNED(HZ_NO_SHARE_BYTES); // threads with bins, plus CPUs once they have some
+};
+extern HZ_HIDDEN struct hz4_bound_counters hz4_bound_counters;
+
+// Effect: sets the capacities; magazine_max_bytes is the most that one magazine's blocks may
+// measure.
+void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes);
+
+// Effect: the limits follow the live bytes and the number of owners. A few nanoseconds.
+void hz4_bound_refresh(void);
+// Effect: n more (or fewer) owners.
+void hz4_bound_owners_add(int n);
+
+HZ_EXTERN_C_END
+
+#endif // HZ4_BOUND_H_

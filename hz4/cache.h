@@ -1,0 +1,64 @@
+// A cache: the bins of one owner, a thread or a CPU.
+//
+// Owns: the layout. Who may write: a thread's cache, its thread alone; a CPU's cache, `top` by
+// restartable sequences on that CPU (and drains), `prev` and `spare` by atomic exchange, the rest
+// by relaxed atomics. Everybody may read (statistics).
+//
+//   top[cls]    the loaded magazine          prev[cls]   a second one, whatever its fill, or NULL
+//   Invariants: each magazine is in one bin, one prev, one spare, one stack, or one hand.
+//               reserved == sum over classes of 2 * cap * class bytes  <=  quota, when cap >
+//               cap_min
+#ifndef HZ4_CACHE_H_
+#define HZ4_CACHE_H_
+
+#include "common/sizeclass/sizeclass.h"
+#include "hz4/magazine.h"
+
+HZ_EXTERN_C_BEGIN
+
+#define HZ4_CACHE_SHIFT 11
+#define HZ4_CACHE_BYTES ((size_t)1 << HZ4_CACHE_SHIFT)
+
+enum hz4_trend { HZ4_TREND_NONE, HZ4_TREND_MISS, HZ4_TREND_FLUSH };
+
+struct hz4_cache {
+  // Tags of memory without cached blocks index here: 254 and 255 as signed bytes are -2 and -1, and
+  // class 0 is no class. Always HZ4_TOP_NOTHING: such a pointer falls into the slow path at no
+  // cost.
+  void **never[2];
+  void **top[HZ_CLASS_COUNT];
+  void **prev[HZ_CLASS_COUNT];
+  struct hz4_magazine *spare; // an empty magazine, or NULL; a thread's: a stack of them
+  uint64_t reserved;
+  int64_t debt;                  // see hz4_depot_put
+  uint64_t last_ms;              // of the last exchange
+  uint32_t spares;               // a thread's: how many
+  uint8_t cap[HZ_CLASS_COUNT];   // of the next magazine opened; 0 = class never used here
+  uint8_t trend[HZ_CLASS_COUNT]; // enum hz4_trend: the last exchange
+  uint8_t used[HZ_CLASS_COUNT];  // exchanged since the hand went by
+  uint8_t hand;
+  bool drained; // a CPU's: nothing was put here since the last drain
+  // Counted in variant `observe` only.
+  uint64_t allocs_small, allocs_mid, frees_small, frees_mid;
+};
+_Static_assert(sizeof(struct hz4_cache) <= HZ4_CACHE_BYTES,
+               "CPU n's cache lies at n << HZ4_CACHE_SHIFT");
+_Static_assert(offsetof(struct hz4_cache, top) == 16, "known to the restartable sequences");
+
+// Where bin `bin` of a cache lies; -2 and -1 are the two before top.
+HZ_INLINE void ***hz4_bin(struct hz4_cache *c, intptr_t bin) {
+  return (void ***)(void *)((char *)c + offsetof(struct hz4_cache, top)) + bin;
+}
+
+// The cache of threads that have none: every bin is empty and full.
+extern HZ_HIDDEN const struct hz4_cache hz4_cache_none;
+
+// Effect: all bins hold nothing. Requires: zeroed memory, nobody else's.
+void hz4_cache_init(struct hz4_cache *c);
+
+// Returns: bytes of the blocks in its bins (racing with its owner: near enough).
+size_t hz4_cache_bytes(const struct hz4_cache *c);
+
+HZ_EXTERN_C_END
+
+#endif // HZ4_CACHE_H_

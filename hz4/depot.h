@@ -1,0 +1,47 @@
+// The depot: where whole magazines change hands. A thread that frees passes sixty blocks to one
+// that allocates in one compare-and-swap; nothing is atomic per block and no block is touched.
+//
+// Owns: a lock-free stack of magazines per class and what is counted of them. Does not own:
+// capacity policy (bound.h), what becomes of a magazine it refuses (the caller: back to spans).
+// Thread rule: any thread, any time, lock-free. Blocks of a thread that never runs again are not
+// here alone for it: whoever comes next takes them.
+//
+//   put   write count and addresses ──release──> head          get   head ──acquire──> read them
+//
+// ABA: common/sync/idstack.h. Trimming: Bonwick and Adams' working set: what has not been needed
+// since the last interval, by the low-water mark, goes back to the spans.
+#ifndef HZ4_DEPOT_H_
+#define HZ4_DEPOT_H_
+
+#include "common/sizeclass/sizeclass.h"
+#include "common/sync/idstack.h"
+#include "hz4/magazine.h"
+
+HZ_EXTERN_C_BEGIN
+
+struct hz4_depot_class {
+  struct hz_idstack full;
+  int64_t blocks; // in it; relaxed, may lag the stack by the calls under way
+  int64_t low;    // smallest `blocks` since the last trim (near enough: racing minima may be lost)
+  uint64_t last_ms; // when it was last used
+} HZ_ALIGNED(HZ_NO_SHARE_BYTES);
+extern HZ_HIDDEN struct hz4_depot_class hz4_depot[HZ_CLASS_COUNT];
+
+// Effect: passes the magazine on, unless the depot holds enough already. *debt: the owner's account
+// of depot bytes not yet told to the common counter. Returns: false when refused; the magazine
+// stays the caller's. *retries grows by races lost.
+bool hz4_depot_put(unsigned cls, void **top, int64_t *debt, uint64_t now_ms, unsigned *retries);
+// Returns: the top of a magazine with blocks, the caller's now; NULL when there is none.
+void **hz4_depot_get(unsigned cls, int64_t *debt, uint64_t now_ms, unsigned *retries);
+// Effect: tells the common counter what the owner owes.
+void hz4_depot_settle(int64_t *debt);
+
+// Effect: gives back to the spans what lay unused since the last trim, all of it where the class
+// was not used for idle_ms. Returns: bytes.
+size_t hz4_depot_trim(uint64_t now_ms, uint64_t idle_ms);
+// Effect: gives back everything. Returns: bytes.
+size_t hz4_depot_empty(void);
+
+HZ_EXTERN_C_END
+
+#endif // HZ4_DEPOT_H_

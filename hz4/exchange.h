@@ -1,0 +1,243 @@
+// What a front end does when a bin is empty or full: the same for threads and CPUs.
+//
+//   miss      previous → depot → spans          then load what was found
+//   overflow  previous → empty magazine         the full one: previous, or depot, or spans
+//
+// Owns: the order, and how capacities grow and shrink. Does not own: how a word of a bin is
+// replaced; the front end says that by hz4_front_ops. Thread rule: of the front end. In between two
+// operations a thread may find itself on another CPU: every step takes what it finds in one atomic
+// piece and stows what it is left with.
+//
+// Capacity (slow start): a bin opens small. It doubles when misses follow each other or alternate
+// with flushes, while the owner's quota allows; it is halved, and the second magazine is not kept,
+// when flushes follow each other: then the thread only frees, and should keep little.
+#ifndef HZ4_EXCHANGE_H_
+#define HZ4_EXCHANGE_H_
+
+#include "common/os/os.h"
+#include "hz4/bound.h"
+#include "hz4/cache.h"
+#include "hz4/depot.h"
+#include "hz4/duplicate.h"
+#include "hz4/observe.h"
+#include "hz4/self.h"
+#include "hz4/shared.h"
+#include "hz4/tick.h"
+
+HZ_EXTERN_C_BEGIN
+
+struct hz4_front_ops {
+  // Returns: the cache to work on; where CPUs own caches it may be another one the next moment.
+  struct hz4_cache *(*here)(void);
+  // Effect: `top` is loaded. Returns: what was; HZ4_TOP_STOPPED when refused (then nothing
+  // changed).
+  void **(*exchange)(unsigned cls, void **top);
+  // Effect: takes the previous magazine. Returns: NULL when there is none.
+  void **(*prev_take)(struct hz4_cache *c, unsigned cls);
+  // Returns: false when there is one already.
+  bool (*prev_put)(struct hz4_cache *c, unsigned cls, void **top);
+  // An empty magazine; NULL when the OS refuses metadata. / Back.
+  struct hz4_magazine *(*spare_get)(struct hz4_cache *c);
+  void (*spare_put)(struct hz4_cache *c, struct hz4_magazine *m);
+};
+
+// ---- capacity
+
+HZ_INLINE void hz4_cap_release(struct hz4_cache *c, unsigned cls, unsigned from, unsigned to) {
+  uint8_t seen = (uint8_t)from;
+  if (from > to && hz_cas_relaxed(&c->cap[cls], &seen, (uint8_t)to))
+    hz_sub_relaxed(&c->reserved, (uint64_t)(from - to) * 2 * hz_class_bytes(cls));
+}
+
+// Effect: may raise the capacity. Returns: whether the quota stood in the way.
+HZ_INLINE bool hz4_cap_raise(struct hz4_cache *c, unsigned cls) {
+  uint8_t cap = hz_load_relaxed(&c->cap[cls]);
+  unsigned want =
+      cap == 0 ? hz4_bound.cap_min[cls] : (unsigned)hz_min(2u * cap, hz4_bound.cap_max[cls]);
+  if (want <= cap)
+    return false;
+  uint64_t need = (uint64_t)(want - cap) * 2 * hz_class_bytes(cls);
+  if (cap != 0 && hz_load_relaxed(&c->reserved) + need > hz_load_relaxed(&hz4_bound.owner_quota))
+    return true;
+  // Only the one whose swap succeeds accounts for it.
+  if (hz_cas_relaxed(&c->cap[cls], &cap, (uint8_t)want))
+    hz_add_relaxed(&c->reserved, need);
+  return false;
+}
+
+HZ_INLINE unsigned hz4_cap(const struct hz4_cache *c, unsigned cls) {
+  unsigned cap = hz_load_relaxed(&c->cap[cls]);
+  return cap ? cap : hz4_bound.cap_min[cls];
+}
+
+// ---- where magazines go
+
+// Effect: the blocks leave the owner: to the depot, or back to their spans when it is full.
+// Returns: false in the latter case.
+HZ_INLINE bool hz4_put_away(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                            void **top, uint64_t now_ms) {
+  unsigned retries = 0, count = hz4_top_count(top);
+  hz4_duplicate_check(cls, top, count);
+  bool passed = hz4_depot_put(cls, top, &c->debt, now_ms, &retries);
+  hz4_observe_add(HZ4_SEEN_RETRIES, retries);
+  if (passed) {
+    hz4_observe_part(cls, HZ4_SEEN_HANDED_OVER);
+    return true;
+  }
+  hz4_observe_part(cls, HZ4_SEEN_GIVEN);
+  hz4_shared_give(cls, top + 1 - count, count, now_ms);
+  f->spare_put(c, hz4_magazine_of(top));
+  return false;
+}
+
+// Effect: finds a place for a magazine that was replaced, whatever it holds.
+HZ_INLINE void hz4_stow(const struct hz4_front_ops *f, unsigned cls, void **top, bool keep) {
+  if (!hz4_top_is_real(top))
+    return;
+  struct hz4_cache *c = f->here();
+  bool empty = hz4_top_is_empty(top);
+  if ((keep || empty) && f->prev_put(c, cls, top))
+    return;
+  if (empty)
+    f->spare_put(c, hz4_magazine_of(top));
+  else
+    hz4_put_away(f, c, cls, top, hz_os_now_ms());
+}
+
+HZ_INLINE void hz4_load(const struct hz4_front_ops *f, unsigned cls, void **top, bool keep) {
+  void **old = f->exchange(cls, top);
+  hz4_stow(f, cls, HZ_UNLIKELY(old == HZ4_TOP_STOPPED) ? top : old, keep);
+}
+
+// Effect: everything a bin holds leaves the owner.
+HZ_INLINE void hz4_bin_empty(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                             uint64_t now_ms) {
+  void **tops[2] = {f->exchange(cls, HZ4_TOP_NOTHING), f->prev_take(c, cls)};
+  for (unsigned i = 0; i < 2; i++) {
+    if (!hz4_top_is_real(tops[i]))
+      continue;
+    if (hz4_top_is_empty(tops[i]))
+      f->spare_put(c, hz4_magazine_of(tops[i]));
+    else
+      hz4_put_away(f, c, cls, tops[i], now_ms);
+  }
+  hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), hz4_bound.cap_min[cls]);
+}
+
+// Effect: a bin that was not exchanged since the hand last went by gives its room to others.
+HZ_INLINE void hz4_steal_room(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned for_cls,
+                              uint64_t now_ms) {
+  for (unsigned step = 0; step < 8; step++) {
+    unsigned cls = hz_load_relaxed(&c->hand) % HZ_CLASS_LAST + 1;
+    hz_store_relaxed(&c->hand, (uint8_t)cls);
+    if (cls == for_cls || hz_load_relaxed(&c->cap[cls]) <= hz4_bound.cap_min[cls])
+      continue;
+    if (!hz_load_relaxed(&c->used[cls])) {
+      hz4_bin_empty(f, c, cls, now_ms);
+      return;
+    }
+    hz_store_relaxed(&c->used[cls], (uint8_t)0);
+  }
+}
+
+HZ_INLINE void hz4_grow(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                        uint64_t now_ms) {
+  if (HZ_UNLIKELY(hz4_cap_raise(c, cls)))
+    hz4_steal_room(f, c, cls, now_ms);
+}
+
+HZ_INLINE void hz4_note(struct hz4_cache *c, unsigned cls, enum hz4_trend trend, uint64_t now_ms) {
+  hz_store_relaxed(&c->trend[cls], (uint8_t)trend);
+  hz_store_relaxed(&c->used[cls], (uint8_t)1);
+  hz_store_relaxed(&c->last_ms, now_ms);
+}
+
+// ---- miss
+
+// Returns: a block from the spans, others with it in the bin; NULL when memory is exhausted.
+// empty: a magazine that may be used for them, NULL if none; consumed.
+HZ_INLINE void *hz4_refill(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                           void **empty) {
+  void *blocks[HZ4_MAGAZINE_SLOTS];
+  unsigned cap = hz4_cap(c, cls);
+  struct hz4_magazine *m = empty ? hz4_magazine_of(empty) : f->spare_get(c);
+  unsigned n = hz4_shared_take(cls, blocks, m ? cap : 1);
+  hz4_observe_part(cls, HZ4_SEEN_REFILL_SPANS);
+  if (n <= 1 || !m) { // the last block there is, or no metadata to keep others in
+    if (m)
+      f->spare_put(c, m);
+    return n == 0 ? NULL : blocks[0];
+  }
+  void **top = hz4_magazine_open(m, cap);
+  while (n > 1)
+    *++top = blocks[--n]; // so that the lowest address goes first
+  hz4_load(f, cls, top, true);
+  return blocks[0];
+}
+
+HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
+  struct hz4_cache *c = f->here();
+  hz_store_relaxed(&c->drained, false);
+  void **top = f->prev_take(c, cls);
+  if (top && !hz4_top_is_empty(top)) {
+    hz4_observe_part(cls, HZ4_SEEN_REFILL_PREVIOUS);
+  } else {
+    uint64_t now_ms = hz_os_now_ms();
+    unsigned retries = 0;
+    hz4_grow(f, c, cls, now_ms);
+    hz4_note(c, cls, HZ4_TREND_MISS, now_ms);
+    hz4_tick(now_ms);
+    void **full = hz4_depot_get(cls, &c->debt, now_ms, &retries);
+    hz4_observe_add(HZ4_SEEN_RETRIES, retries);
+    if (full) {
+      hz4_observe_part(cls, HZ4_SEEN_REFILL_DEPOT);
+      if (top)
+        f->spare_put(c, hz4_magazine_of(top));
+      top = full;
+    } else {
+      return hz4_refill(f, c, cls, top);
+    }
+  }
+  void *p = *top;
+  hz4_load(f, cls, top - 1, true);
+  return p;
+}
+
+// ---- overflow
+
+HZ_INLINE void hz4_overflow(const struct hz4_front_ops *f, unsigned cls, void *p) {
+  struct hz4_cache *c = f->here();
+  hz_store_relaxed(&c->drained, false);
+  void **top = f->prev_take(c, cls);
+  bool keep = true;
+  if (top && hz4_top_is_full(top)) {
+    uint64_t now_ms = hz_os_now_ms();
+    keep = hz_load_relaxed(&c->trend[cls]) != HZ4_TREND_FLUSH;
+    if (keep)
+      hz4_grow(f, c, cls, now_ms);
+    bool passed = hz4_put_away(f, c, cls, top, now_ms);
+    if (!keep && !passed) {
+      unsigned cap = hz_load_relaxed(&c->cap[cls]);
+      hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_bound.cap_min[cls]));
+    }
+    hz4_note(c, cls, HZ4_TREND_FLUSH, now_ms);
+    hz4_tick(now_ms);
+    top = NULL;
+  }
+  if (!top) {
+    struct hz4_magazine *m = f->spare_get(c);
+    if (HZ_UNLIKELY(!m)) { // no metadata to be had: the block goes home at once
+      hz4_shared_give(cls, &p, 1, 0);
+      return;
+    }
+    top = hz4_magazine_open(m, hz4_cap(c, cls));
+  } else if (hz4_top_is_empty(top)) {
+    top = hz4_magazine_open(hz4_magazine_of(top), hz4_cap(c, cls));
+  }
+  *++top = p;
+  hz4_load(f, cls, top, keep);
+}
+
+HZ_EXTERN_C_END
+
+#endif // HZ4_EXCHANGE_H_

@@ -1,0 +1,86 @@
+#include "hz4/front.h"
+
+#include "common/os/syscall.h"
+#include "common/process/process.h"
+#include "hz4/bound.h"
+#include "hz4/front_cpu.h"
+#include "hz4/front_thread.h"
+
+struct hz4_front hz4_front;
+struct hz_lock hz4_locks[HZ4_LOCKS];
+
+// Its initial image is copied for every thread: no thread ever sees a null pointer here.
+__thread struct hz4_self hz4_self = {(uintptr_t)&hz4_cache_none, HZ4_STATE_NEW, HZ_API_FREE};
+
+static unsigned allowed_cpus(void) {
+  uint64_t mask[128];
+  long bytes = hz_syscall3(SYS_sched_getaffinity, 0, sizeof mask, mask);
+  unsigned count = 0;
+  for (long i = 0; i < bytes / 8; i++)
+    count += (unsigned)__builtin_popcountll(mask[i]);
+  return count ? count : 1;
+}
+
+void hz4_front_init(enum hz4_front_mode mode) {
+  hz4_front.limit = allowed_cpus() + 1;
+  hz4_front.mode = (uint32_t)(mode != HZ4_FRONT_THREAD && hz4_cpu_init() ? mode : HZ4_FRONT_THREAD);
+  if (hz4_front.mode == HZ4_FRONT_CPU)
+    hz4_front.crowded = 1;
+}
+
+static void count_in(void) {
+  uint32_t threads = hz_add_relaxed(&hz4_front.threads, 1u) + 1;
+  if (hz4_front.mode == HZ4_FRONT_AUTO && threads > hz4_front.limit)
+    hz_store_relaxed(&hz4_front.crowded, 1u);
+}
+
+static void count_out(void) {
+  uint32_t threads = hz_sub_relaxed(&hz4_front.threads, 1u) - 1;
+  if (hz4_front.mode == HZ4_FRONT_AUTO && threads <= hz4_front.limit)
+    hz_store_relaxed(&hz4_front.crowded, 0u);
+}
+
+static bool use_cpus(void) {
+  if (!hz4_cpus.tagged || !hz4_cpu_thread_is_registered())
+    return false;
+  hz4_self.state = HZ4_STATE_CPU;
+  hz4_self.cache = hz4_cpus.tagged;
+  return true;
+}
+
+static void use_own(void) {
+  struct hz4_cache *c = hz4_thread_cache_get();
+  hz4_self.state = c ? HZ4_STATE_OWN : HZ4_STATE_BARE;
+  hz4_self.cache = c ? (uintptr_t)c : (uintptr_t)&hz4_cache_none;
+}
+
+void hz4_front_enter(void) {
+  count_in();
+  if (!hz_load_relaxed(&hz4_front.crowded) || !use_cpus())
+    use_own();
+  // After the state is set: arming may allocate. The value only says that there is something to do.
+  (void)hz_thread_arm(&hz4_self);
+}
+
+void hz4_front_change_over(void) {
+  struct hz4_cache *own = (struct hz4_cache *)hz4_self.cache;
+  if (use_cpus())
+    hz4_thread_cache_put(own);
+}
+
+void hz4_front_leave(void) {
+  struct hz4_cache *own =
+      hz4_self.state == HZ4_STATE_OWN ? (struct hz4_cache *)hz4_self.cache : NULL;
+  hz4_self.api = HZ_API_THREAD_EXIT;
+  hz4_self.state = HZ4_STATE_BARE;
+  hz4_self.cache = (uintptr_t)&hz4_cache_none;
+  if (own)
+    hz4_thread_cache_put(own);
+  count_out();
+}
+
+void hz4_front_after_fork_child(void) {
+  bool counted = hz4_self.state != HZ4_STATE_NEW;
+  hz_store_relaxed(&hz4_front.threads, (uint32_t)counted);
+  hz_store_relaxed(&hz4_front.crowded, (uint32_t)(hz4_front.mode == HZ4_FRONT_CPU));
+}

@@ -1,0 +1,239 @@
+#include "hz4/front_cpu.h"
+
+#include <fcntl.h>
+#include <linux/membarrier.h>
+
+#include "common/arena/arena.h"
+#include "common/fail/check.h"
+#include "common/os/syscall.h"
+#include "common/sync/lock.h"
+#include "hz4/exchange.h"
+
+struct hz4_cpus hz4_cpus;
+
+// Where libc has registered the kernel's area, from the thread pointer; absent before glibc 2.35.
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
+// As many CPUs as any kernel numbers; a table is made for those that this one may have.
+#define CPUS_MAX 8192u
+
+static struct hz4_cache *cache_of(unsigned cpu) {
+  return (struct hz4_cache *)(hz4_cpus.tagged - 1 + ((uintptr_t)cpu << HZ4_CACHE_SHIFT));
+}
+
+// ---- the operations of exchange.h
+
+static struct hz4_cache *here(void) {
+  unsigned cpu = hz4_rseq_cpu(hz4_cpus.area_offset);
+  return cache_of(cpu < hz4_cpus.count ? cpu : 0); // whichever: what is done to it is atomic
+}
+
+static void **exchange(unsigned cls, void **top) {
+  return hz4_rseq_swap(hz4_cpus.area_offset, hz4_cpus.tagged, cls, top, HZ4_TOP_STOPPED);
+}
+
+static void **prev_take(struct hz4_cache *c, unsigned cls) {
+  if (hz_load_relaxed(&c->prev[cls]) == NULL)
+    return NULL;
+  // Acquire: the blocks as the putter left them; partner: the release in prev_put.
+  return hz_exchange_acquire(&c->prev[cls], (void **)NULL);
+}
+
+static bool prev_put(struct hz4_cache *c, unsigned cls, void **top) {
+  void **none = NULL;
+  return hz_cas_release(&c->prev[cls], &none, top); // partner: prev_take
+}
+
+static struct hz4_magazine *spare_get(struct hz4_cache *c) {
+  struct hz4_magazine *m = NULL;
+  if (hz_load_relaxed(&c->spare))
+    m = hz_exchange_acquire(&c->spare, (struct hz4_magazine *)NULL); // partner: spare_put
+  return m ? m : hz4_magazine_get();
+}
+
+static void spare_put(struct hz4_cache *c, struct hz4_magazine *m) {
+  struct hz4_magazine *none = NULL;
+  if (!hz_cas_release(&c->spare, &none, m)) // partner: spare_get
+    hz4_magazine_put(m);
+}
+
+static const struct hz4_front_ops cpu_ops = {here,     exchange,  prev_take,
+                                             prev_put, spare_get, spare_put};
+
+HZ_NOINLINE void *hz4_cpu_miss(unsigned cls) {
+  return hz4_miss(&cpu_ops, cls);
+}
+HZ_NOINLINE void hz4_cpu_overflow(unsigned cls, void *p) {
+  hz4_overflow(&cpu_ops, cls, p);
+}
+
+bool hz4_cpu_top_is(unsigned cls, const void *p) {
+  void **top = hz_load_relaxed(&here()->top[cls]);
+  return *top == p;
+}
+
+// ---- beginning
+
+// Returns: one more than the highest number in a list such as "0-3,8-11\n"; 0 when it is none.
+static unsigned count_of_list(const char *text, size_t length) {
+  unsigned value = 0;
+  size_t i = length;
+  while (i > 0 && (text[i - 1] < '0' || text[i - 1] > '9'))
+    i--;
+  size_t end = i;
+  while (i > 0 && text[i - 1] >= '0' && text[i - 1] <= '9')
+    i--;
+  for (; i < end && value < CPUS_MAX; i++)
+    value = value * 10 + (unsigned)(text[i] - '0');
+  return end == 0 ? 0 : value + 1;
+}
+
+static unsigned possible_cpus(void) {
+  char text[128];
+  long fd = hz_syscall4(SYS_openat, AT_FDCWD, "/sys/devices/system/cpu/possible",
+                        O_RDONLY | O_CLOEXEC, 0);
+  if (!hz_syscall_failed(fd)) {
+    long n = hz_syscall3(SYS_read, fd, text, sizeof text);
+    hz_syscall1(SYS_close, fd);
+    unsigned count = n > 0 && n < (long)sizeof text ? count_of_list(text, (size_t)n) : 0;
+    if (count > 0 && count <= CPUS_MAX)
+      return count;
+  }
+  // The kernel's own mask is as long as it numbers CPUs.
+  uint64_t mask[CPUS_MAX / 64];
+  long bytes = hz_syscall3(SYS_sched_getaffinity, 0, sizeof mask, mask);
+  return bytes > 0 ? (unsigned)bytes * 8 : 0;
+}
+
+static bool barrier_register(void) {
+  return !hz_syscall_failed(
+      hz_syscall3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0));
+}
+
+// Effect: every sequence that runs on the CPU has committed or will start again.
+static bool barrier(unsigned cpu) {
+  if (!hz_syscall_failed(hz_syscall3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ,
+                                     MEMBARRIER_CMD_FLAG_CPU, cpu)))
+    return true;
+  return !hz_syscall_failed(
+      hz_syscall3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0));
+}
+
+bool hz4_cpu_thread_is_registered(void) {
+  // Negative: not registered, or the kernel refused.
+  return (int)hz4_rseq_cpu(hz4_cpus.area_offset) >= 0;
+}
+
+bool hz4_cpu_init(void) {
+  if (!&__rseq_size || !&__rseq_offset || __rseq_size == 0)
+    return false;
+  hz4_cpus.area_offset = (uintptr_t)__rseq_offset;
+  unsigned count = possible_cpus();
+  if (count == 0 || !hz4_cpu_thread_is_registered() || !barrier_register())
+    return false;
+  void *memory = hz_meta_alloc((size_t)count << HZ4_CACHE_SHIFT, HZ4_CACHE_BYTES);
+  if (!memory)
+    return false;
+  hz4_cpus.count = count;
+  hz4_cpus.tagged = (uintptr_t)memory + 1;
+  for (unsigned cpu = 0; cpu < count; cpu++) {
+    hz4_cache_init(cache_of(cpu));
+    cache_of(cpu)->drained = true;
+  }
+  return true;
+}
+
+// ---- draining: steps 1 to 4 of front_cpu.h
+
+static void blocks_give(unsigned cls, void **top, uint64_t now_ms, size_t *bytes) {
+  if (!hz4_top_is_real(top))
+    return;
+  unsigned count = hz4_top_count(top);
+  hz4_shared_give(cls, top + 1 - count, count, now_ms);
+  hz4_magazine_put(hz4_magazine_of(top));
+  *bytes += count * hz_class_bytes(cls);
+}
+
+// Effect: the CPU's loaded magazines that could be had, in taken[]; NULL where none.
+static void tops_take(unsigned cpu, void **taken[HZ_CLASS_COUNT]) {
+  struct hz4_cache *c = cache_of(cpu);
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    taken[cls] = NULL;
+    if (hz_load_relaxed(&c->top[cls]) != HZ4_TOP_NOTHING)
+      // Acquire: the slots as sequences on that CPU left them, as far as they are seen by now; the
+      // barrier below brings the rest.
+      taken[cls] = hz_exchange_acquire(&c->top[cls], HZ4_TOP_STOPPED);
+  }
+  bool done = barrier(cpu);
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    if (!taken[cls])
+      continue;
+    void **stopped = HZ4_TOP_STOPPED;
+    // Nobody but this thread changes a stopped bin. Without the barrier nothing is ours: put it
+    // back.
+    void **next = done ? HZ4_TOP_NOTHING : taken[cls];
+    bool was_stopped = hz_cas_release(&c->top[cls], &stopped, next);
+    hz4_observe_add(HZ4_SEEN_RESTARTS, !was_stopped);
+    if (!was_stopped || !done)
+      taken[cls] = NULL;
+  }
+}
+
+static size_t drain(unsigned cpu, uint64_t now_ms) {
+  struct hz4_cache *c = cache_of(cpu);
+  void **taken[HZ_CLASS_COUNT];
+  size_t bytes = 0;
+  // Held across the barrier so that fork finds no bin stopped; nobody else ever waits for it.
+  if (!hz_lock_try(&hz4_locks[HZ4_LOCK_DRAIN], HZ_RANK_THREADS))
+    return 0;
+  uint64_t began = hz4_timed_begin(HZ4_TIMED_DRAIN);
+  hz_store_relaxed(&c->drained, true);
+  tops_take(cpu, taken);
+  hz_lock_release(&hz4_locks[HZ4_LOCK_DRAIN], HZ_RANK_THREADS);
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    blocks_give(cls, taken[cls], now_ms, &bytes);
+    blocks_give(cls, prev_take(c, cls), now_ms, &bytes);
+    hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), hz4_bound.cap_min[cls]);
+  }
+  hz4_depot_settle(&c->debt);
+  hz4_timed_end(HZ4_TIMED_DRAIN, began);
+  hz4_observe_add(HZ4_SEEN_DRAINS, 1);
+  hz4_observe_add(HZ4_SEEN_DRAIN_BYTES, bytes);
+  return bytes;
+}
+
+size_t hz4_cpu_drain_idle(uint64_t now_ms, uint64_t idle_ms) {
+  size_t bytes = 0;
+  if (!hz4_cpus.tagged)
+    return 0;
+  for (unsigned cpu = 0; cpu < hz4_cpus.count; cpu++) {
+    struct hz4_cache *c = cache_of(cpu);
+    if (!hz_load_relaxed(&c->drained) && now_ms >= hz_load_relaxed(&c->last_ms) + idle_ms)
+      bytes += drain(cpu, hz_load_relaxed(&c->last_ms));
+  }
+  return bytes;
+}
+
+size_t hz4_cpu_drain_all(void) {
+  return hz4_cpu_drain_idle(UINT64_MAX, 0);
+}
+
+void hz4_cpu_caches_each(void (*visit)(struct hz4_cache *c, void *context), void *context) {
+  for (unsigned cpu = 0; hz4_cpus.tagged && cpu < hz4_cpus.count; cpu++)
+    visit(cache_of(cpu), context);
+}
+
+// ---- fork
+
+void hz4_cpu_before_fork(void) {
+  hz_lock_acquire(&hz4_locks[HZ4_LOCK_DRAIN], HZ_RANK_THREADS);
+}
+void hz4_cpu_after_fork_parent(void) {
+  hz_lock_release(&hz4_locks[HZ4_LOCK_DRAIN], HZ_RANK_THREADS);
+}
+void hz4_cpu_after_fork_child(void) {
+  hz_lock_reset_after_fork(&hz4_locks[HZ4_LOCK_DRAIN]);
+  if (hz4_cpus.tagged)
+    (void)barrier_register(); // a new address space; where it fails, drains give up by themselves
+}

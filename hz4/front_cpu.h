@@ -1,0 +1,89 @@
+// The front end of CPUs: the same bins, one set for each CPU, worked on by restartable sequences
+// (rseq, Linux 4.18), so that sixteen threads on two CPUs keep two sets of blocks, not sixteen, and
+// anybody can drain them.
+//
+// Owns: the CPUs' caches, the sequences, their draining. Does not own: the kernel's rseq area of a
+// thread, which libc registers (glibc 2.35 and later); of it only rseq_cs is written.
+// Thread rule: any thread that libc registered, signal handlers included.
+//
+// A sequence reads the CPU's number, the bin's word, does its work and stores the word: one store
+// is the commit. A thread that is preempted, migrated or interrupted by a signal before the commit
+// starts again from the beginning, so none is ever overtaken:
+//
+//   pop     top = bin; p = *top; p == NULL → slow;      COMMIT bin = top - 1
+//   push    top = bin; top full  → slow; top[1] = p;     COMMIT bin = top + 1
+//   swap    old = bin; old == STOPPED → refused;         COMMIT bin = new          (slow path only)
+//
+// A slot above top that an aborted push has written is nobody's: the next push overwrites it.
+//
+// Drain, by a thread on any CPU, for CPU k:
+//
+//   1  old = exchange(bin of k, STOPPED)       from now on sequences on k that begin see STOPPED,
+//   which
+//                                              is empty and full, and is never swapped for anything
+//   2  membarrier(RSEQ, k)                     every sequence that had read `old` has committed or
+//   died 3  bin == STOPPED ?  `old` is ours         nobody can have read it any more
+//      else              one had committed over STOPPED in 1..2: `old` lives on there, nothing is
+//      ours
+//   4  bin: STOPPED → NOTHING                  bins may be loaded again
+//
+// Bins of one drain are stopped together and share one membarrier. Idea of stopping:
+// google/tcmalloc.
+#ifndef HZ4_FRONT_CPU_H_
+#define HZ4_FRONT_CPU_H_
+
+#include "common/sync/atomic.h"
+#include "hz4/cache.h"
+
+#if defined(__x86_64__)
+#include "hz4/rseq_x86_64.h"
+#elif defined(__aarch64__)
+#include "hz4/rseq_aarch64.h"
+#else
+#error "hz4 knows the restartable sequences of x86-64 and aarch64"
+#endif
+
+HZ_EXTERN_C_BEGIN
+
+struct hz4_cpus {
+  uintptr_t area_offset; // of the thread's rseq area from its thread pointer
+  uintptr_t tagged;      // address of the caches + 1, for hz4_self.cache; 0: not to be had
+  unsigned count;        // CPUs that the kernel may ever number
+};
+extern HZ_HIDDEN struct hz4_cpus hz4_cpus;
+
+// The hot path. `tagged` is hz4_self.cache.
+HZ_INLINE void *hz4_cpu_pop(uintptr_t tagged, unsigned cls) {
+  return hz4_rseq_pop(hz4_cpus.area_offset, tagged, cls);
+}
+// Returns: false when the bin is full, or its last block is p.
+HZ_INLINE bool hz4_cpu_push(uintptr_t tagged, intptr_t bin, void *p) {
+  return hz4_rseq_push(hz4_cpus.area_offset, tagged, bin, p);
+}
+
+// Slow paths.
+void *hz4_cpu_miss(unsigned cls);
+void hz4_cpu_overflow(unsigned cls, void *p);
+
+// Effect: makes the caches and registers with membarrier. Returns: whether CPUs' caches are to be
+// had: libc registers rseq, and the kernel has the barrier for it.
+bool hz4_cpu_init(void);
+// Whether the kernel keeps this thread's rseq area.
+bool hz4_cpu_thread_is_registered(void);
+// Whether p is the last block freed into this CPU's bin (for the fault's sake; a hint).
+bool hz4_cpu_top_is(unsigned cls, const void *p);
+
+// Effect: empties the caches of CPUs without an exchange for idle_ms. Returns: bytes.
+size_t hz4_cpu_drain_idle(uint64_t now_ms, uint64_t idle_ms);
+size_t hz4_cpu_drain_all(void);
+
+void hz4_cpu_caches_each(void (*visit)(struct hz4_cache *c, void *context), void *context);
+
+// fork: no drain may be under way.
+void hz4_cpu_before_fork(void);
+void hz4_cpu_after_fork_parent(void);
+void hz4_cpu_after_fork_child(void);
+
+HZ_EXTERN_C_END
+
+#endif // HZ4_FRONT_CPU_H_

@@ -1,0 +1,190 @@
+#include "hz4/front_thread.h"
+
+#include <string.h>
+
+#include "common/arena/arena.h"
+#include "common/fail/check.h"
+#include "common/sync/lock.h"
+
+// ---- the operations of exchange.h: plain loads and stores; relaxed for those who read along
+
+// Until the caller of hz4_thread_empty is done, the cache it works on; else the thread's own.
+static __thread struct hz4_cache *working_on;
+
+static struct hz4_cache *here(void) {
+  return HZ_UNLIKELY(working_on != NULL) ? working_on : (struct hz4_cache *)hz4_self.cache;
+}
+
+static void **exchange(unsigned cls, void **top) {
+  struct hz4_cache *c = here();
+  void **old = c->top[cls];
+  hz_store_relaxed(&c->top[cls], top);
+  return old;
+}
+
+static void **prev_take(struct hz4_cache *c, unsigned cls) {
+  void **old = c->prev[cls];
+  hz_store_relaxed(&c->prev[cls], (void **)NULL);
+  return old;
+}
+
+static bool prev_put(struct hz4_cache *c, unsigned cls, void **top) {
+  if (c->prev[cls])
+    return false;
+  hz_store_relaxed(&c->prev[cls], top);
+  return true;
+}
+
+enum { SPARES_MAX = 8 };
+
+// Returns: one of the cache's own spares, NULL when it has none.
+static struct hz4_magazine *spare_pop(struct hz4_cache *c) {
+  struct hz4_magazine *m = c->spare;
+  if (!m)
+    return NULL;
+  c->spare = m->next ? hz4_magazine_by_id(m->next) : NULL;
+  c->spares--;
+  return m;
+}
+
+static struct hz4_magazine *spare_get(struct hz4_cache *c) {
+  struct hz4_magazine *m = spare_pop(c);
+  return m ? m : hz4_magazine_get();
+}
+
+static void spare_put(struct hz4_cache *c, struct hz4_magazine *m) {
+  if (c->spares == SPARES_MAX) {
+    hz4_magazine_put(m);
+    return;
+  }
+  // Atomic: a thread that lost the race for this magazine in the pool may still read the word.
+  hz_store_relaxed(&m->next, c->spare ? c->spare->id : 0);
+  c->spare = m;
+  c->spares++;
+}
+
+static const struct hz4_front_ops thread_ops = {here,     exchange,  prev_take,
+                                                prev_put, spare_get, spare_put};
+
+HZ_NOINLINE void *hz4_thread_miss(unsigned cls) {
+  return hz4_miss(&thread_ops, cls);
+}
+HZ_NOINLINE void hz4_thread_overflow(unsigned cls, void *p) {
+  hz4_overflow(&thread_ops, cls, p);
+}
+
+void hz4_thread_empty(struct hz4_cache *c) {
+  struct hz4_cache *before = working_on;
+  working_on = c;
+  uint64_t now_ms = hz_os_now_ms();
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    if (hz4_top_is_real(c->top[cls]) || c->prev[cls])
+      hz4_bin_empty(&thread_ops, c, cls, now_ms);
+  for (struct hz4_magazine *m; (m = spare_pop(c)) != NULL;)
+    hz4_magazine_put(m);
+  c->spares = 0; // a thread that vanished in fork may have left the count behind
+  hz4_depot_settle(&c->debt);
+  working_on = before;
+}
+
+// ---- the list of caches
+
+struct node {
+  struct hz4_cache cache;
+  struct node *next; // of those with an owner, or of those without
+  struct node *prev;
+};
+_Static_assert(sizeof(struct node) <= HZ4_CACHE_BYTES, "fits beside the cache");
+
+#define LIST_LOCK (&hz4_locks[HZ4_LOCK_CACHES])
+static struct {
+  struct node *owned, *unowned;
+  unsigned count;
+} list HZ_ALIGNED(HZ_NO_SHARE_BYTES);
+
+static void link_owned(struct node *n) {
+  n->prev = NULL;
+  n->next = list.owned;
+  if (n->next)
+    n->next->prev = n;
+  list.owned = n;
+  list.count++;
+}
+
+static void unlink_owned(struct node *n) {
+  if (n->next)
+    n->next->prev = n->prev;
+  if (n->prev)
+    n->prev->next = n->next;
+  else
+    list.owned = n->next;
+  list.count--;
+}
+
+struct hz4_cache *hz4_thread_cache_get(void) {
+  hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
+  struct node *n = list.unowned;
+  if (n) {
+    list.unowned = n->next;
+    link_owned(n);
+  }
+  hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
+  if (!n) {
+    n = hz_meta_alloc(HZ4_CACHE_BYTES, HZ4_CACHE_BYTES);
+    if (!n)
+      return NULL;
+    hz4_cache_init(&n->cache);
+    hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
+    link_owned(n);
+    hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
+  }
+  hz4_bound_owners_add(1);
+  return &n->cache;
+}
+
+void hz4_thread_cache_put(struct hz4_cache *c) {
+  struct node *n = (struct node *)c;
+  hz4_thread_empty(c);
+  memset(c->cap, 0, sizeof c->cap); // the next owner starts slowly
+  memset(c->trend, HZ4_TREND_NONE, sizeof c->trend);
+  c->reserved = 0;
+  hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
+  unlink_owned(n);
+  n->next = list.unowned;
+  list.unowned = n;
+  hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
+  hz4_bound_owners_add(-1);
+}
+
+void hz4_thread_caches_each(void (*visit)(struct hz4_cache *c, void *context), void *context) {
+  hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
+  for (struct node *n = list.owned; n; n = n->next)
+    visit(&n->cache, context);
+  hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
+}
+
+unsigned hz4_thread_caches(void) {
+  return hz_load_relaxed(&list.count);
+}
+
+// ---- fork
+
+void hz4_thread_before_fork(void) {
+  hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
+}
+void hz4_thread_after_fork_parent(void) {
+  hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
+}
+
+void hz4_thread_after_fork_child(struct hz4_cache *own) {
+  hz_lock_reset_after_fork(LIST_LOCK);
+  // A vanished thread was at some instruction: each of its words is as one store left it, so every
+  // magazine is in one place or was in its hands (and is lost, a few at most).
+  struct node *n = list.owned;
+  while (n) {
+    struct node *next = n->next;
+    if (&n->cache != own)
+      hz4_thread_cache_put(&n->cache);
+    n = next;
+  }
+}

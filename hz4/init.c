@@ -1,0 +1,102 @@
+#include "hz4/init.h"
+
+#include "common/arena/arena.h"
+#include "common/fail/fail.h"
+#include "common/large/large.h"
+#include "common/process/process.h"
+#include "hz4/bound.h"
+#include "hz4/front.h"
+#include "hz4/front_cpu.h"
+#include "hz4/front_thread.h"
+#include "hz4/mid.h"
+#include "hz4/observe.h"
+#include "hz4/options.h"
+#include "hz4/small.h"
+#include "hz4/tick.h"
+
+#define CACHED_LARGE_MAX_BYTES (64 * HZ_MIB)
+
+static void begin(void) {
+  hz_fail_set_generation("hz4");
+  hz4_options_init();
+  const struct hz4_options *o = &hz4_options;
+  hz_fail_set_backtrace(o->on_fault == HZ4_FAULT_BACKTRACE);
+  const struct hz_arena_config arena = {
+      .side_bytes = HZ4_SPAN_BYTES,
+      .purge_delay_ms = (uint32_t)o->purge_delay_ms,
+      .huge_pages = o->huge_pages != HZ4_HUGE_OFF,
+      .memory_limit_bytes = o->memory_limit,
+  };
+  (void)hz_arena_init(&arena); // where it fails every allocation will, and says so
+  const struct hz_large_config large = {
+      .cache_max_bytes = o->cache_max,
+      .cache_block_bytes = hz_min(o->cache_max, CACHED_LARGE_MAX_BYTES),
+      .decay_ms = (uint32_t)o->purge_delay_ms,
+  };
+  hz_large_init(&large);
+  hz4_span_init();
+  hz4_bound_init(o->cache_max, o->magazine_max);
+  hz4_tick_state.delay_ms = o->purge_delay_ms;
+  hz4_front_init((enum hz4_front_mode)o->front);
+}
+
+static void thread_exit(void *cache) {
+  (void)cache;
+  hz4_front_leave();
+}
+
+// Locks in rising rank; of one rank in rising address.
+static void before_fork(void) {
+  hz4_cpu_before_fork();
+  hz4_thread_before_fork();
+  struct hz4_central *first = hz4_small_central, *second = hz4_mid_central;
+  unsigned n_first = HZ4_MID_FIRST_CLASS, n_second = HZ4_MID_CLASSES;
+  if (second < first) {
+    first = hz4_mid_central, n_first = HZ4_MID_CLASSES;
+    second = hz4_small_central, n_second = HZ4_MID_FIRST_CLASS;
+  }
+  for (unsigned i = 0; i < n_first; i++)
+    hz_lock_acquire(&first[i].lock, HZ_RANK_CENTRAL);
+  for (unsigned i = 0; i < n_second; i++)
+    hz_lock_acquire(&second[i].lock, HZ_RANK_CENTRAL);
+  hz_arena_before_fork();
+}
+
+static void after_fork_parent(void) {
+  hz_arena_after_fork_parent();
+  for (unsigned i = 0; i < HZ4_MID_CLASSES; i++)
+    hz_lock_release(&hz4_mid_central[i].lock, HZ_RANK_CENTRAL);
+  for (unsigned i = 0; i < HZ4_MID_FIRST_CLASS; i++)
+    hz_lock_release(&hz4_small_central[i].lock, HZ_RANK_CENTRAL);
+  hz4_thread_after_fork_parent();
+  hz4_cpu_after_fork_parent();
+}
+
+static void after_fork_child(void) {
+  hz_arena_after_fork_child();
+  for (unsigned i = 0; i < HZ4_MID_CLASSES; i++)
+    hz_lock_reset_after_fork(&hz4_mid_central[i].lock);
+  for (unsigned i = 0; i < HZ4_MID_FIRST_CLASS; i++)
+    hz_lock_reset_after_fork(&hz4_small_central[i].lock);
+  hz4_cpu_after_fork_child();
+  hz4_thread_after_fork_child(hz4_self.state == HZ4_STATE_OWN ? (struct hz4_cache *)hz4_self.cache
+                                                              : NULL);
+  hz4_front_after_fork_child();
+}
+
+static const struct hz_process_hooks hooks = {begin, thread_exit, before_fork, after_fork_parent,
+                                              after_fork_child};
+
+bool hz4_init(void) {
+  return hz_process_ready() || hz_process_enter(&hooks);
+}
+
+__attribute__((constructor)) static void libc_is_ready(void) {
+  if (hz4_init())
+    hz_process_libc_ready();
+}
+
+__attribute__((destructor)) static void at_exit(void) {
+  if (HZ_OBSERVE)
+    hz4_observe_print();
+}

@@ -1,0 +1,105 @@
+// The restartable sequences of front_cpu.h for aarch64. Kernel ABI and offsets: as in
+// rseq_x86_64.h.
+//
+// Order: a magazine's slots were written by its filler before the swap that loaded it, and that
+// swap was on this CPU (program order there) after an acquire; `p` depends on `top` by address.
+#ifndef HZ4_RSEQ_AARCH64_H_
+#define HZ4_RSEQ_AARCH64_H_
+
+#include "common/base/units.h"
+
+// clang-format off
+#define HZ4_RSEQ_BEGIN                                                                             \
+  ".pushsection __rseq_cs, \"aw\"\n\t"                                                             \
+  ".balign 32\n"                                                                                   \
+  "33:\n\t"                                                                                        \
+  ".word 0, 0\n\t"                                                                                 \
+  ".quad 31f, 32f - 31f, 34f\n\t"                                                                  \
+  ".popsection\n\t"                                                                                \
+  "adrp %[bins], 33b\n\t"                                                                          \
+  "add %[bins], %[bins], :lo12:33b\n\t"                                                            \
+  "str %[bins], [%[area], #8]\n"                                                                   \
+  "31:\n\t"                                                                                        \
+  "ldr %w[bins], [%[area], #4]\n\t"                                                                \
+  "add %[bins], %[tagged], %[bins], lsl #11\n\t"                                                   \
+  "add %[bins], %[bins], %[cls], lsl #3\n\t"
+
+// The word before 34: brk #0x45e0, the signature.
+#define HZ4_RSEQ_END                                                                               \
+  "32:\n\t"                                                                                        \
+  ".pushsection .text.hz4_rseq_abort, \"ax\"\n\t"                                                  \
+  ".inst 0xd428bc00\n"                                                                             \
+  "34:\n\t"                                                                                        \
+  "b %l[again]\n\t"                                                                                \
+  ".popsection\n\t"
+// clang-format on
+
+HZ_INLINE uintptr_t hz4_rseq_area(uintptr_t offset) {
+  return (uintptr_t)__builtin_thread_pointer() + offset;
+}
+
+HZ_INLINE unsigned hz4_rseq_cpu(uintptr_t offset) {
+  return *(volatile unsigned *)(hz4_rseq_area(offset) + 4);
+}
+
+HZ_INLINE void *hz4_rseq_pop(uintptr_t offset, uintptr_t tagged, unsigned cls) {
+  uintptr_t bins, top, area = hz4_rseq_area(offset);
+  void *p;
+again:
+  __asm__ goto volatile(HZ4_RSEQ_BEGIN "ldur %[top], [%[bins], #15]\n\t"
+                                       "ldr %[p], [%[top]]\n\t"
+                                       "cbz %[p], %l[empty]\n\t"
+                                       "sub %[top], %[top], #8\n\t"
+                                       "stur %[top], [%[bins], #15]\n" // commit
+                        HZ4_RSEQ_END
+                        : [p] "=&r"(p), [bins] "=&r"(bins), [top] "=&r"(top)
+                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)cls)
+                        : "memory", "cc"
+                        : again, empty);
+  return p;
+empty:
+  return NULL;
+}
+
+HZ_INLINE bool hz4_rseq_push(uintptr_t offset, uintptr_t tagged, intptr_t bin, void *p) {
+  uintptr_t bins, top, last, area = hz4_rseq_area(offset);
+again:
+  __asm__ goto volatile(HZ4_RSEQ_BEGIN "ldur %[top], [%[bins], #15]\n\t"
+                                       "ldr %[last], [%[top]], #8\n\t"
+                                       "cmp %[last], %[p]\n\t"
+                                       "b.eq %l[full]\n\t"
+                                       "tst %[top], #511\n\t"
+                                       "b.eq %l[full]\n\t"
+                                       "str %[p], [%[top]]\n\t"
+                                       "stur %[top], [%[bins], #15]\n" // commit
+                        HZ4_RSEQ_END
+                        : [bins] "=&r"(bins), [top] "=&r"(top), [last] "=&r"(last)
+                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin), [p] "r"(p)
+                        : "memory", "cc"
+                        : again, full);
+  return true;
+full:
+  return false;
+}
+
+HZ_INLINE void **hz4_rseq_swap(uintptr_t offset, uintptr_t tagged, unsigned cls, void **top,
+                               void **refused) {
+  uintptr_t bins, area = hz4_rseq_area(offset);
+  void **old;
+again:
+  __asm__ goto volatile(HZ4_RSEQ_BEGIN "ldur %[old], [%[bins], #15]\n\t"
+                                       "cmp %[old], %[refused]\n\t"
+                                       "b.eq %l[stopped]\n\t"
+                                       "stur %[top], [%[bins], #15]\n" // commit
+                        HZ4_RSEQ_END
+                        : [old] "=&r"(old), [bins] "=&r"(bins)
+                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)cls),
+                          [top] "r"(top), [refused] "r"(refused)
+                        : "memory", "cc"
+                        : again, stopped);
+  return old;
+stopped:
+  return refused;
+}
+
+#endif // HZ4_RSEQ_AARCH64_H_

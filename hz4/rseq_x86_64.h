@@ -1,0 +1,120 @@
+// The restartable sequences of front_cpu.h for x86-64.
+//
+// Kernel ABI (linux/rseq.h): area + 4 cpu_id (read), area + 8 rseq_cs (written: address of a
+// descriptor {version, flags, start, length, abort}). The abort address is preceded by the
+// signature that libc registered with. An abort jumps back to the beginning; registers are as at
+// the interruption. Offsets: tagged is odd, so 15 is top[] at 16; caches are 2 KiB apart (cache.h).
+#ifndef HZ4_RSEQ_X86_64_H_
+#define HZ4_RSEQ_X86_64_H_
+
+#include "common/base/units.h"
+
+// clang-format off
+#define HZ4_RSEQ_BEGIN(bins)                                                                       \
+  ".pushsection __rseq_cs, \"aw\"\n\t"                                                             \
+  ".balign 32\n"                                                                                   \
+  "33:\n\t"                                                                                        \
+  ".long 0, 0\n\t"                                                                                 \
+  ".quad 31f, 32f - 31f, 34f\n\t"                                                                  \
+  ".popsection\n\t"                                                                                \
+  "leaq 33b(%%rip), %[" bins "]\n\t"                                                               \
+  "movq %[" bins "], %%fs:8(%[area])\n"                                                            \
+  "31:\n\t"                                                                                        \
+  "movl %%fs:4(%[area]), %k[" bins "]\n\t"                                                         \
+  "shlq $11, %[" bins "]\n\t"                                                                      \
+  "addq %[tagged], %[" bins "]\n\t"
+
+// The bytes before 34: ud1 with the signature 0x53053053 as its operand.
+#define HZ4_RSEQ_END                                                                               \
+  "32:\n\t"                                                                                        \
+  ".pushsection .text.hz4_rseq_abort, \"ax\"\n\t"                                                  \
+  ".byte 0x0f, 0xb9, 0x3d\n\t"                                                                     \
+  ".long 0x53053053\n"                                                                             \
+  "34:\n\t"                                                                                        \
+  "jmp %l[again]\n\t"                                                                              \
+  ".popsection\n\t"
+// clang-format on
+
+HZ_INLINE unsigned hz4_rseq_cpu(uintptr_t area) {
+  unsigned cpu;
+  __asm__ volatile("movl %%fs:4(%[area]), %[cpu]" : [cpu] "=r"(cpu) : [area] "r"(area));
+  return cpu;
+}
+
+HZ_INLINE void *hz4_rseq_pop(uintptr_t area, uintptr_t tagged, unsigned cls) {
+  uintptr_t bins, top;
+  void *p;
+again:
+  __asm__ goto volatile(HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[top]\n\t"
+                                               "movq (%[top]), %[p]\n\t"
+                                               "testq %[p], %[p]\n\t"
+                                               "jz %l[empty]\n\t"
+                                               "subq $8, %[top]\n\t"
+                                               "movq %[top], 15(%[bins],%[cls],8)\n" // commit
+                        HZ4_RSEQ_END
+                        : [p] "=&r"(p), [bins] "=&r"(bins), [top] "=&r"(top)
+                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)cls)
+                        : "memory", "cc"
+                        : again, empty);
+  return p;
+empty:
+  return NULL;
+}
+
+HZ_INLINE bool hz4_rseq_push(uintptr_t area, uintptr_t tagged, intptr_t bin, void *p) {
+  uintptr_t bins, top;
+again:
+  if (HZ_FAST) {
+    __asm__ goto volatile(HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[top]\n\t"
+                                                 "addq $8, %[top]\n\t"
+                                                 "testl $511, %k[top]\n\t"
+                                                 "jz %l[full]\n\t"
+                                                 "movq %[p], (%[top])\n\t"
+                                                 "movq %[top], 15(%[bins],%[cls],8)\n" // commit
+                          HZ4_RSEQ_END
+                          : [bins] "=&r"(bins), [top] "=&r"(top)
+                          : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin), [p] "r"(p)
+                          : "memory", "cc"
+                          : again, full);
+  } else {
+    __asm__ goto volatile(HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[top]\n\t"
+                                                 "cmpq %[p], (%[top])\n\t"
+                                                 "je %l[full]\n\t"
+                                                 "addq $8, %[top]\n\t"
+                                                 "testl $511, %k[top]\n\t"
+                                                 "jz %l[full]\n\t"
+                                                 "movq %[p], (%[top])\n\t"
+                                                 "movq %[top], 15(%[bins],%[cls],8)\n" // commit
+                          HZ4_RSEQ_END
+                          : [bins] "=&r"(bins), [top] "=&r"(top)
+                          : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin), [p] "r"(p)
+                          : "memory", "cc"
+                          : again, full);
+  }
+  return true;
+full:
+  return false;
+}
+
+// Effect: the CPU's bin holds `top`. Returns: what it held; `refused` when it held that, unchanged.
+HZ_INLINE void **hz4_rseq_swap(uintptr_t area, uintptr_t tagged, unsigned cls, void **top,
+                               void **refused) {
+  uintptr_t bins;
+  void **old;
+again:
+  __asm__ goto volatile(HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[old]\n\t"
+                                               "cmpq %[refused], %[old]\n\t"
+                                               "je %l[stopped]\n\t"
+                                               "movq %[top], 15(%[bins],%[cls],8)\n" // commit
+                        HZ4_RSEQ_END
+                        : [old] "=&r"(old), [bins] "=&r"(bins)
+                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)cls),
+                          [top] "r"(top), [refused] "r"(refused)
+                        : "memory", "cc"
+                        : again, stopped);
+  return old;
+stopped:
+  return refused;
+}
+
+#endif // HZ4_RSEQ_X86_64_H_

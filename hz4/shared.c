@@ -1,0 +1,33 @@
+#include "hz4/shared.h"
+
+#include "common/large/large.h"
+#include "hz4/bound.h"
+#include "hz4/depot.h"
+#include "hz4/mid.h"
+#include "hz4/small.h"
+
+static unsigned take(unsigned cls, void **out, unsigned want) {
+  return cls < HZ4_MID_FIRST_CLASS ? hz4_small_take(cls, out, want) : hz4_mid_take(cls, out, want);
+}
+
+unsigned hz4_shared_take(unsigned cls, void **out, unsigned want) {
+  unsigned n = take(cls, out, want);
+  if (HZ_UNLIKELY(n == 0)) {
+    // Whole spans of other classes may come free; one try decides.
+    hz4_depot_empty();
+    hz_large_trim();
+    n = take(cls, out, want);
+  }
+  hz_add_relaxed(&hz4_bound_counters.out_bytes, n * hz_class_bytes(cls));
+  return n;
+}
+
+void hz4_shared_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_ms) {
+  if (n == 0)
+    return;
+  if (cls < HZ4_MID_FIRST_CLASS)
+    hz4_small_give(cls, blocks, n);
+  else
+    hz4_mid_give(cls, blocks, n, freed_ms);
+  hz_sub_relaxed(&hz4_bound_counters.out_bytes, n * hz_class_bytes(cls));
+}

@@ -1,0 +1,20 @@
+// Behind the caches: a batch of blocks comes from or goes to the spans of Small or Mid.
+//
+// Owns: the choice between the two, and the count of bytes that are out of spans.
+// Thread rule: any thread; no lock of the caller held.
+#ifndef HZ4_SHARED_H_
+#define HZ4_SHARED_H_
+
+#include "common/sizeclass/sizeclass.h"
+
+HZ_EXTERN_C_BEGIN
+
+// Returns: how many of `want` blocks were found; 0 when memory is exhausted, after what lies free
+// in depot and caches of large blocks has been given back and tried again.
+unsigned hz4_shared_take(unsigned cls, void **out, unsigned want);
+// Effect: n blocks back to their spans; freed_ms: since when they have been free.
+void hz4_shared_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_ms);
+
+HZ_EXTERN_C_END
+
+#endif // HZ4_SHARED_H_

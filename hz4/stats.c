@@ -1,0 +1,67 @@
+// The figures behind mallinfo2, malloc_stats and malloc_info.
+#include <string.h>
+
+#include "common/large/large.h"
+#include "hz4/bound.h"
+#include "hz4/depot.h"
+#include "hz4/front.h"
+#include "hz4/init.h"
+#include "hz4/mid.h"
+#include "hz4/route.h"
+#include "hz4/small.h"
+
+static void add_cache(struct hz4_cache *c, void *sum) {
+  *(size_t *)sum += hz4_cache_bytes(c);
+}
+
+static struct hz4_central *central_of(unsigned cls) {
+  return cls < HZ4_MID_FIRST_CLASS ? &hz4_small_central[cls]
+                                   : &hz4_mid_central[cls - HZ4_MID_FIRST_CLASS];
+}
+
+static void class_stats(unsigned cls, struct hz_stats *out) {
+  struct hz4_central *c = central_of(cls);
+  size_t bytes = hz_class_bytes(cls);
+  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+  size_t spans = c->spans, free_blocks = c->free_blocks, carved = 0;
+  for (unsigned b = 0; b < HZ4_BUCKETS; b++)
+    for (uint32_t g = c->list[b]; g != 0; g = hz4_span_at(g - 1)->next) {
+      const struct hz4_span *s = hz4_span_at(g - 1);
+      carved += (size_t)s->blocks - s->carved; // not carved yet
+    }
+  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  size_t all = spans * hz_class_layout_table[cls].span_blocks;
+  out->cls[cls - 1].block_bytes = bytes;
+  out->cls[cls - 1].spans = spans;
+  out->cls[cls - 1].blocks_out = all - free_blocks - carved;
+  out->cls[cls - 1].blocks_free = free_blocks + carved;
+  out->span_free_bytes += (free_blocks + carved) * bytes;
+}
+
+void hz4_stats(struct hz_stats *out) {
+  memset(out, 0, sizeof *out);
+  out->generation = "hz4";
+  out->version = HZ4_VERSION;
+  if (!hz4_init())
+    return;
+  struct hz_large_stats large;
+  hz_large_stats_read(&large);
+  out->live_large_bytes = large.live_bytes;
+  out->live_large_blocks = large.live_blocks;
+  hz4_thread_caches_each(add_cache, &out->cached_thread_bytes);
+  hz4_cpu_caches_each(add_cache, &out->cached_thread_bytes);
+  out->classes = HZ_CLASS_LAST;
+  size_t out_bytes = 0;
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    class_stats(cls, out);
+    int64_t depot = hz_load_relaxed(&hz4_depot[cls].blocks);
+    out->cached_shared_bytes += (depot > 0 ? (size_t)depot : 0) * hz_class_bytes(cls);
+    out_bytes += out->cls[cls - 1].blocks_out * hz_class_bytes(cls);
+  }
+  size_t cached = out->cached_thread_bytes + out->cached_shared_bytes;
+  out->live_bytes = out_bytes - hz_min(cached, out_bytes) + large.live_bytes;
+  out->cached_shared_bytes += large.cached_bytes;
+  out->threads = hz_load_relaxed(&hz4_front.threads);
+  hz_arena_stats_read(&out->arena);
+  hz_os_stats_read(&out->os);
+}

@@ -1,0 +1,47 @@
+#include "hz4/tick.h"
+
+#include "common/arena/arena.h"
+#include "common/large/large.h"
+#include "common/os/os.h"
+#include "hz4/bound.h"
+#include "hz4/depot.h"
+#include "hz4/front_cpu.h"
+#include "hz4/front_thread.h"
+#include "hz4/mid.h"
+#include "hz4/observe.h"
+#include "hz4/self.h"
+
+struct hz4_tick_state hz4_tick_state;
+
+// Rounds are never closer than this, whatever the delay.
+#define ROUND_MIN_MS 10
+
+void hz4_tick_run(uint64_t now_ms) {
+  uint64_t due = hz_load_relaxed(&hz4_tick_state.due_ms);
+  uint64_t delay = hz4_tick_state.delay_ms;
+  uint64_t round = delay > ROUND_MIN_MS ? delay : ROUND_MIN_MS;
+  // Relaxed: it only elects one; what it works on has its own order.
+  if (now_ms < due || !hz_cas_relaxed(&hz4_tick_state.due_ms, &due, now_ms + round))
+    return;
+  uint64_t began = hz4_timed_begin(HZ4_TIMED_TRIM);
+  hz4_bound_refresh();
+  hz4_cpu_drain_idle(now_ms, round);
+  size_t trimmed = hz4_depot_trim(now_ms, 2 * round);
+  hz4_observe_add(HZ4_SEEN_TRIMS, 1);
+  hz4_observe_add(HZ4_SEEN_TRIM_BYTES, trimmed);
+  hz4_mid_purge(now_ms - delay);
+  hz_large_tick(now_ms);
+  hz_runs_tick(now_ms);
+  hz4_timed_end(HZ4_TIMED_TRIM, began);
+}
+
+size_t hz4_trim_all(void) {
+  if (hz4_self.state == HZ4_STATE_OWN)
+    hz4_thread_empty((struct hz4_cache *)hz4_self.cache);
+  hz4_cpu_drain_all();
+  hz4_depot_empty();
+  size_t bytes = hz4_mid_purge(hz_os_now_ms());
+  hz_large_trim();
+  bytes += hz_runs_purge_all();
+  return bytes;
+}
