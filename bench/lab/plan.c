@@ -98,6 +98,18 @@ void plan_make(struct plan *plan, const struct config *config, const struct memo
   }
 }
 
+bool plan_fall_back(struct plan *plan, struct plan_row *row) {
+  if (row->lane == NULL || (row->lane->flags & LANE_HUNGRY) == 0)
+    return false;
+  char *name = lab_format("cross128_safe%s", strrchr(row->lane->name, '_'));
+  bool plain = strcmp(row->touch, "none") == 0;
+  strings_take(&plan->left_out, lab_format("%s: failed, %s runs instead", row->name, name));
+  row->lane = lanes_find(name);
+  snprintf(row->name, sizeof row->name, "%s%s%s", name, plain ? "" : "+", plain ? "" : row->touch);
+  free(name);
+  return true;
+}
+
 void plan_order(unsigned *order, size_t n, uint64_t seed, enum cell_pass pass, const char *row,
                 unsigned round) {
   char *text = lab_format("order %s %s %u", pass_name(pass), row, round);

@@ -41,6 +41,10 @@ bool plan_memory_short(const struct memory_state *m);
 /* Effect: the rows of a settled config. */
 void plan_make(struct plan *plan, const struct config *config, const struct memory_state *memory);
 
+/* Effect: puts the safe lane in the place of a hungry one that failed, and says so among what is
+ * left out. Returns: false when the row's lane is not hungry. */
+bool plan_fall_back(struct plan *plan, struct plan_row *row);
+
 /* Effect: the order of one round: the numbers 0 … n-1, drawn from seed, pass, row and round alone,
  * so that a resumed run draws the same. */
 void plan_order(unsigned *order, size_t n, uint64_t seed, enum cell_pass pass, const char *row,

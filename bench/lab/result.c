@@ -12,7 +12,7 @@ static const char *const figure_names[FIGURE_COUNT] = {
 #undef X
 };
 
-static const char *const pass_names[PASS_COUNT] = {"speed", "memory", "latency"};
+static const char *const pass_names[PASS_COUNT] = {"speed", "memory", "latency", "floor"};
 
 static const char *const status_names[CELL_STATUS_COUNT] = {
     "missing", "ok", "invalid", "exit", "signal", "timeout", "hang",

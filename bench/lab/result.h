@@ -18,7 +18,8 @@ extern "C" {
  * First block: said by the workload itself. Second: by the kernel and the lab. */
 #define LAB_FIGURES(X)                                                                             \
   X(ops)                                                                                           \
-  X(seconds) X(ops_per_s) X(live_high_bytes) X(alloc_failures) X(threads) X(requested_remote_pct)  \
+  X(seconds)                                                                                       \
+  X(ops_per_s) X(live_high_bytes) X(alloc_failures) X(threads) X(requested_remote_pct)             \
       X(effective_remote_pct) X(fallback_pct) X(remote_frees) X(local_frees) X(rss_peak_kib)       \
           X(p50_ns) X(p99_ns) X(p999_ns) X(p9999_ns) X(max_ns) X(samples) X(wall_s) X(user_s)      \
               X(sys_s) X(max_rss_kib) X(freed_rss_kib) X(settled_rss_kib) X(idle_1s_rss_kib)       \
@@ -33,7 +34,7 @@ enum figure {
       FIGURE_COUNT
 };
 
-enum cell_pass { PASS_SPEED, PASS_MEMORY, PASS_LATENCY, PASS_COUNT };
+enum cell_pass { PASS_SPEED, PASS_MEMORY, PASS_LATENCY, PASS_FLOOR, PASS_COUNT };
 
 enum cell_status {
   CELL_MISSING, /* not run; never written */

@@ -1,6 +1,7 @@
 #include "bench/lab/runner.h"
 
 #include "bench/lab/cell.h"
+#include "bench/lab/conditions.h"
 #include "bench/lab/counters.h"
 #include "bench/lab/interrupt.h"
 #include "bench/lab/stats.h"
@@ -11,6 +12,7 @@
 #include <string.h>
 
 enum { HANG_LEAST_S = 15, HANG_FACTOR = 10, HOLD_MS = 1100, HOLD_QUICK_MS = 250 };
+enum { LATENCY_ROUNDS = 3 };
 enum { WARM_S = 60, WARM_QUICK_S = 10 }; /* bound of mt_remote's warm-up */
 #define OVERHEAD_FIRST_S 0.3             /* of a cell beside its timed phase, before any has run */
 #define SECONDS_LEAST 0.12
@@ -113,8 +115,10 @@ static unsigned rounds_of(const struct session *s, enum cell_pass pass) {
     return (unsigned)s->config.runs;
   case PASS_MEMORY:
     return (unsigned)s->config.rss_runs;
+  case PASS_LATENCY:
+    return s->config.latency ? LATENCY_ROUNDS : 0;
   default:
-    return s->config.latency ? (unsigned)s->config.rss_runs : 0;
+    return 0;
   }
 }
 
@@ -244,24 +248,64 @@ static bool run_round(struct run *run, enum cell_pass pass, const struct plan_ro
 
 static void leave_out(struct run *run, enum cell_pass pass, const struct plan_row *row) {
   run->progress.total -= missing_in_row(run->s, pass, row);
-  strings_take(&run->s->plan.left_out, lab_format("%s (%s pass): no time left in %.0f s", row->name,
-                                                  pass_name(pass), run->s->config.budget_s));
+  strings_take(&run->s->plan.left_out,
+               lab_format("%s (%s pass): no time left in %.0f s for all its rounds", row->name,
+                          pass_name(pass), run->s->config.budget_s));
+}
+
+/* Returns: the bound this row got when the run was begun, so that a resumed run measures alike. */
+static double remembered_seconds(struct run *run, enum cell_pass pass, const struct plan_row *row) {
+  char *key = lab_format("%s %s", pass_name(pass), row->name);
+  json_t *all = json_object_get(run->s->meta, "row_seconds");
+  double seconds = json_number_value(json_object_get(all, key));
+  if (all == NULL)
+    json_object_set_new(run->s->meta, "row_seconds", all = json_object());
+  if (seconds <= 0 && (seconds = seconds_for_row(run)) > 0) {
+    json_object_set_new(all, key, json_real(seconds));
+    session_save(run->s);
+  }
+  free(key);
+  return seconds;
+}
+
+static bool out_of_time(const struct run *run) {
+  return run->budget_end_s > 0 && progress_elapsed_s(&run->progress) > run->budget_end_s;
+}
+
+/* Returns: false when the run ends here. */
+static bool run_row(struct run *run, enum cell_pass pass, const struct plan_row *row) {
+  double seconds = remembered_seconds(run, pass, row);
+  if (pass == PASS_SPEED && seconds > 0 && !conditions_look(run->s, row, seconds)) {
+    run->outcome = RUN_INTERRUPTED;
+    return false;
+  }
+  for (unsigned round = 1; round <= rounds_of(run->s, pass); round++) {
+    if (seconds <= 0 || out_of_time(run)) {
+      leave_out(run, pass, row);
+      return true;
+    }
+    if (!run_round(run, pass, row, round, seconds))
+      return false;
+  }
+  return true;
 }
 
 static bool run_pass(struct run *run, enum cell_pass pass) {
   struct session *s = run->s;
   for (size_t i = 0; i < s->plan.n; i++) {
-    const struct plan_row *row = &s->plan.rows[i];
+    struct plan_row *row = &s->plan.rows[i];
     if (missing_in_row(s, pass, row) == 0)
       continue;
-    double seconds = seconds_for_row(run);
-    if (seconds <= 0) {
-      leave_out(run, pass, row);
-      continue;
+    bool good = run_row(run, pass, row);
+    if (!good && run->outcome == RUN_CELL_FAILED && s->config.cross128 == GUARD_AUTO &&
+        plan_fall_back(&s->plan, row)) {
+      run->outcome = RUN_COMPLETE;
+      run->progress.total = run->progress.done + missing_cells(s);
+      session_refresh_plan(s);
+      good = run_row(run, pass, row);
     }
-    for (unsigned round = 1; round <= rounds_of(s, pass); round++)
-      if (!run_round(run, pass, row, round, seconds))
-        return false;
+    if (!good)
+      return false;
   }
   return true;
 }
@@ -278,5 +322,6 @@ enum run_outcome run_plan(struct session *s) {
   const char *why = counters_refusal();
   if (why != NULL)
     session_note(s, "hardware counters: %s", why);
+  session_refresh_plan(s);
   return run.outcome;
 }

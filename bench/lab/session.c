@@ -131,6 +131,11 @@ void session_save(struct session *s) {
   free(path);
 }
 
+void session_refresh_plan(struct session *s) {
+  json_object_set_new(s->meta, "plan", plan_json(s));
+  session_save(s);
+}
+
 void session_note(struct session *s, const char *format, ...) {
   va_list args;
   char *text = NULL;

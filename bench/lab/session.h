@@ -50,6 +50,9 @@ bool session_open(struct session *s, struct launcher *launcher, const struct con
 /* Effect: writes meta.json anew; a full disk is refused. */
 void session_save(struct session *s);
 
+/* Effect: brings the plan in meta.json up to date (rows that fell back, what was left out). */
+void session_refresh_plan(struct session *s);
+
 /* Effect: adds one line to the notes of meta.json. */
 void session_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,5 +1,6 @@
 #include "bench/lab/summary.h"
 
+#include "bench/lab/conditions.h"
 #include "bench/lab/runner.h"
 #include "bench/lab/table.h"
 
@@ -141,12 +142,22 @@ static void write_remarks(const struct session *s, const struct verdicts *v, FIL
     fprintf(out, "%sLeft out: %s.\n", bullet, s->plan.left_out.at[i]);
 }
 
+/* Effect: what the harness itself costs in this row. */
+static void print_floor(const struct session *s, const char *row, FILE *out) {
+  char text[32];
+  double floor = conditions_floor(&s->journal, row);
+  if (isfinite(floor))
+    fprintf(out, "  (floor: an allocator that does nothing reaches %s ops/s)\n",
+            text_rate(text, sizeof text, floor));
+}
+
 void summary_print(const struct session *s, const struct verdicts *v, FILE *out, bool colour) {
   for (size_t i = 0; i < v->rows_n; i++) {
     char *title = row_title(s, &v->rows[i]);
     struct table t = row_table(s, &v->rows[i]);
     fprintf(out, "\n%s%s%s\n", colour ? "\033[1m" : "", title, colour ? "\033[0m" : "");
     table_print(&t, out, colour);
+    print_floor(s, v->rows[i].name, out);
     table_clear(&t);
     free(title);
   }
