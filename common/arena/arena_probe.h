@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <fstream>
 #include <string>
 
@@ -29,7 +30,12 @@ template <typename Body> void in_child(const Body &body) {
   if (child == 0) {
     alarm(300); // only a hang gets there
     int before = parts();
-    body();
+    try {
+      body();
+    } catch (const std::exception &e) {
+      std::fprintf(stderr, "child: %s\n", e.what());
+      _exit(2);
+    }
     std::fflush(nullptr);
     _exit(parts() == before ? 0 : 1);
   }
