@@ -62,6 +62,7 @@ static bool bin_grow(struct hz3_cache *c, unsigned cls) {
       continue;
     c->charged += bytes;
     capacity_set(c, cls, old + more);
+    hz3_count_seen(HZ3_SEEN_GROWN);
     return true;
   }
   return false;
@@ -141,16 +142,15 @@ static void look_at_clock(struct hz3_cache *c) {
 // ---- a bin runs empty ----
 
 // Returns: how many of `want` blocks were found, in transfer layer, else in spans.
-static unsigned fetch(unsigned cls, void **out, unsigned want, uint32_t *spare,
-                      struct hz3_counts *counts) {
+static unsigned fetch(unsigned cls, void **out, unsigned want, uint32_t *spare) {
+  uint64_t began = hz3_time_begin(HZ3_TIMED_REFILL);
   hz_add_relaxed(&hz3_transfer[cls].takes, 1u);
   unsigned n = hz3_transfer_take(cls, out, want, spare);
-  if (n != 0) {
-    counts->from_transfer += HZ_OBSERVE;
-    return n;
-  }
-  counts->from_spans += HZ_OBSERVE;
-  return hz3_span_take(cls, out, want);
+  hz3_count(cls, n != 0 ? HZ3_STEP_FROM_TRANSFER : HZ3_STEP_FROM_SPANS, 1);
+  if (n == 0)
+    n = hz3_span_take(cls, out, want);
+  hz3_time_end(HZ3_TIMED_REFILL, began);
+  return n;
 }
 
 // Memory is short: everything that waits in shared layers becomes spans, perhaps runs. Returns: as
@@ -175,7 +175,7 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
   void *alone, **bottom = hz3_bin_bottom(c, cls);
   void **out = bin->capacity != 0 ? bottom + 1 : &alone;
   unsigned want = bin_step(c, cls);
-  unsigned n = fetch(cls, out, want, &c->spare, &c->counts);
+  unsigned n = fetch(cls, out, want, &c->spare);
   if (HZ_UNLIKELY(n == 0))
     n = fetch_at_any_price(c, cls, out, want);
   bin->takes_seen = hz_load_relaxed(&hz3_transfer[cls].takes);
@@ -210,6 +210,7 @@ static void bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
     return;
   }
+  hz3_count_seen(HZ3_SEEN_EMPTIED);
   bin_release(c, cls, bin->capacity, TO_SPANS, api);
   bin_shrink(c, cls, hz_max(hz3_shape[cls].batch / 2u, hz3_shape[cls].capacity_min));
   (void)hz3_transfer_drain(cls, api);
@@ -241,8 +242,8 @@ HZ_NOINLINE void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enu
 void *hz3_uncached_alloc(unsigned cls) {
   void *p = NULL;
   uint32_t spare = 0;
-  struct hz3_counts unseen;
-  if (fetch(cls, &p, 1, &spare, &unseen) == 0)
+  hz3_count(cls, HZ3_STEP_UNCACHED, 1);
+  if (fetch(cls, &p, 1, &spare) == 0)
     (void)fetch_at_any_price(NULL, cls, &p, 1);
   if (spare != 0)
     hz3_batch_give(spare);
@@ -250,6 +251,7 @@ void *hz3_uncached_alloc(unsigned cls) {
 }
 
 void hz3_uncached_free(unsigned cls, void *p, enum hz_api api) {
+  hz3_count(cls, HZ3_STEP_UNCACHED, 1);
   hz3_span_put(cls, &p, 1, api);
 }
 

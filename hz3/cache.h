@@ -26,6 +26,7 @@
 
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
+#include "hz3/observe.h"
 #include "hz3/shape.h"
 
 HZ_EXTERN_C_BEGIN
@@ -40,12 +41,9 @@ struct hz3_bin {
   uint32_t takes_seen; // hz3_transfer.takes when this bin last ran empty or full
 };
 
-// Counters of variant `observe`, by the route a block took. Compiled always, written only there.
+// Blocks that went the hot way, by part (observe.h). Written in variant `observe` only.
 struct hz3_counts {
-  uint64_t allocs, allocs_mid, misses, misses_mid, from_transfer, from_spans, from_spans_mid;
-  uint64_t frees, flushes, to_transfer, to_spans, large_allocs, large_frees, null_frees,
-      uncached_frees;
-  uint64_t locks, grown, emptied;
+  uint64_t allocs[HZ3_PARTS], frees[HZ3_PARTS];
 };
 
 struct hz3_cache {

@@ -16,6 +16,10 @@
 
 #define IS_LARGE 0u
 
+static bool is_class(unsigned tag) {
+  return tag >= HZ_CLASS_FIRST && tag <= HZ_CLASS_LAST;
+}
+
 // Returns: the class of the block that starts at p, or IS_LARGE for the large part to judge.
 // Whatever is no block ends the process.
 static unsigned block_class(const void *p, enum hz_api api) {
@@ -23,10 +27,12 @@ static unsigned block_class(const void *p, enum hz_api api) {
   if (granule >= hz_load_relaxed(&hz_arena.end))
     hz_fail_foreign_pointer(p, api);
   const struct hz_granule *record = &hz_arena.granules[granule];
-  unsigned tag = hz_load_relaxed(&record->tag);
-  if (tag < HZ_CLASS_FIRST || tag > HZ_CLASS_LAST)
-    return IS_LARGE;
+  unsigned tag = hz_load_relaxed(&record->tag), was = hz_load_relaxed(&record->flags);
   uint32_t at = hz3_offset_in_span(record, (uintptr_t)p - hz_arena.base);
+  if (tag == HZ_TAG_NONE && is_class(was) && hz3_is_block(record, at, was))
+    hz_fail_double_free(p, hz_class_bytes(was), api); // of a span that ran empty since
+  if (!is_class(tag))
+    return IS_LARGE;
   if (!hz3_is_block(record, at, tag))
     hz_fail_invalid_free(p, hz_class_bytes(tag), api);
   return tag;
@@ -43,8 +49,7 @@ static void *large_alloc(size_t bytes, size_t align, bool zero) {
   if (!hz3_init_ensure())
     return out_of_memory();
   void *p = hz_large_alloc(bytes, align, zero);
-  if (HZ_OBSERVE && hz3_cache_get())
-    hz3_cache->counts.large_allocs++;
+  hz3_count_seen(HZ3_SEEN_LARGE_ALLOC);
   hz3_tick_maybe();
   return p ? p : out_of_memory();
 }
@@ -97,14 +102,15 @@ void *hz3_alloc_zeroed(size_t bytes, enum hz_api api) {
 
 static void large_free(void *p, enum hz_api api) {
   hz_large_free(p, api);
-  if (HZ_OBSERVE && hz3_cache_get())
-    hz3_cache->counts.large_frees++;
+  hz3_count_seen(HZ3_SEEN_LARGE_FREE);
   hz3_tick_maybe();
 }
 
 HZ_NOINLINE void hz3_free_slow(void *p, enum hz_api api) {
-  if (p == NULL)
+  if (p == NULL) {
+    hz3_count_seen(HZ3_SEEN_NULL_FREE);
     return;
+  }
   unsigned cls = block_class(p, api);
   if (cls == IS_LARGE) {
     large_free(p, api);

@@ -53,7 +53,7 @@ HZ_INLINE void *hz3_alloc(size_t bytes, enum hz_api api) {
     return hz3_alloc_slow(bytes, api);
   hz_store_relaxed(&c->tops[cls], top - 1); // relaxed: a reader of statistics may look
   if (HZ_OBSERVE)
-    c->counts.allocs++;
+    c->counts.allocs[hz3_part_of(cls)]++;
   return p;
 }
 
@@ -79,7 +79,7 @@ HZ_INLINE void hz3_free_as(void *p, size_t wanted, size_t align, size_t bytes, e
   top[1] = p;
   hz_store_relaxed(&c->tops[tag], top + 1);
   if (HZ_OBSERVE)
-    c->counts.frees++;
+    c->counts.frees[hz3_part_of(tag)]++;
   return;
 slow:
   if (wanted == 0)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "common/fail/check.h"
+#include "hz3/observe.h"
 
 struct hz3_central hz3_central[HZ_CLASS_COUNT];
 
@@ -45,6 +45,12 @@ static void records_open(unsigned cls, uint64_t granule) {
   }
 }
 
+// What was a block here stays known by its flags: a later free of it is a second one.
+static void record_close(struct hz_granule *record, unsigned cls) {
+  hz_store_relaxed(&record->flags, (uint8_t)cls);
+  hz_store_relaxed(&record->tag, (uint8_t)HZ_TAG_NONE);
+}
+
 // Effect: moves up to `want` free blocks, lowest first, then carves. Returns: how many.
 static unsigned span_pick(struct hz3_span *s, uint64_t granule, void **out, unsigned want) {
   char *start = hz_granule_address(granule);
@@ -69,6 +75,15 @@ static unsigned span_pick(struct hz3_span *s, uint64_t granule, void **out, unsi
     records_set_limit(s, granule);
   }
   return n;
+}
+
+static void central_lock(struct hz3_central *c) {
+  uint64_t began = hz3_time_begin(HZ3_TIMED_LOCK);
+  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+  hz3_time_end(HZ3_TIMED_LOCK, began);
+}
+static void central_unlock(struct hz3_central *c) {
+  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
 }
 
 // ---- lists; the class's lock is held ----
@@ -130,7 +145,10 @@ static uint32_t span_open(unsigned cls) {
       return 0;
   }
   struct hz_run run;
-  if (!hz_run_alloc(shape->span_granules, 1, &run)) {
+  uint64_t began = hz3_time_begin(HZ3_TIMED_RUNS);
+  bool got = hz_run_alloc(shape->span_granules, 1, &run);
+  hz3_time_end(HZ3_TIMED_RUNS, began);
+  if (!got) {
     if (bits_batch != 0)
       hz3_batch_give(bits_batch);
     return 0;
@@ -143,6 +161,7 @@ static uint32_t span_open(unsigned cls) {
   s->zeroed = run.zeroed;
   memset(bits_of(s), 0, (shape->span_blocks + 63u) / 64 * 8);
   records_open(cls, run.granule);
+  hz3_count(cls, HZ3_STEP_OPENED, 1);
   return (uint32_t)run.granule + 1;
 }
 
@@ -153,7 +172,10 @@ static void spans_close(uint32_t name) {
     uint32_t next = s->next;
     if (s->bits_batch != 0)
       hz3_batch_give(s->bits_batch);
+    uint64_t began = hz3_time_begin(HZ3_TIMED_RUNS);
     hz_run_free(name - 1, hz3_shape[s->cls].span_granules);
+    hz3_time_end(HZ3_TIMED_RUNS, began);
+    hz3_count(s->cls, HZ3_STEP_CLOSED, 1);
     name = next;
   }
 }
@@ -178,17 +200,17 @@ static void turn_round(void **blocks, unsigned n) {
 
 unsigned hz3_span_take(unsigned cls, void **out, unsigned want) {
   struct hz3_central *c = &hz3_central[cls];
-  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+  central_lock(c);
   unsigned n = central_pick(c, out, want);
-  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  central_unlock(c);
   if (n == 0) {
     uint32_t name = span_open(cls);
     if (name == 0)
       return 0;
-    hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+    central_lock(c);
     central_add(c, name);
     n = central_pick(c, out, want);
-    hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+    central_unlock(c);
   }
   turn_round(out, n);
   return n;
@@ -198,16 +220,16 @@ void *hz3_span_take_zeroed(unsigned cls) {
   struct hz3_central *c = &hz3_central[cls];
   void *block = NULL;
   uint32_t opened = 0;
-  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+  central_lock(c);
   bool none = true;
   for (unsigned list = 0; list < HZ3_SPAN_LISTS; list++)
     none = none && c->lists[list] == 0;
   if (none) {
-    hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+    central_unlock(c);
     opened = span_open(cls);
     if (opened == 0)
       return NULL;
-    hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+    central_lock(c);
     central_add(c, opened);
   }
   if (c->carving != 0) {
@@ -219,7 +241,7 @@ void *hz3_span_take_zeroed(unsigned cls) {
       hz_store_relaxed(&c->blocks_out, c->blocks_out + 1);
     }
   }
-  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  central_unlock(c);
   return block;
 }
 
@@ -249,30 +271,33 @@ static void central_put(struct hz3_central *c, unsigned cls, void *p, uint32_t *
   if (c->carving == first + 1)
     c->carving = 0;
   for (unsigned i = 0; i < hz3_shape[cls].span_granules; i++)
-    hz_store_relaxed(&hz_arena.granules[first + i].tag, (uint8_t)HZ_TAG_NONE);
+    record_close(&hz_arena.granules[first + i], cls);
   s->next = *empty;
   *empty = (uint32_t)first + 1;
 }
 
 void hz3_span_put(unsigned cls, void *const *blocks, unsigned count, enum hz_api api) {
   struct hz3_central *c = &hz3_central[cls];
+  uint64_t began = hz3_time_begin(HZ3_TIMED_SPANS);
   uint32_t empty = 0;
-  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+  central_lock(c);
   for (unsigned i = 0; i < count; i++)
     central_put(c, cls, blocks[i], &empty, api);
   hz_store_relaxed(&c->blocks_out, c->blocks_out - count);
-  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  central_unlock(c);
   spans_close(empty);
+  hz3_count(cls, HZ3_STEP_TO_SPANS, 1);
+  hz3_time_end(HZ3_TIMED_SPANS, began);
 }
 
 // ---- what it holds ----
 
 void hz3_span_stats_read(unsigned cls, struct hz3_span_stats *out) {
   struct hz3_central *c = &hz3_central[cls];
-  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+  central_lock(c);
   out->spans = c->spans;
   out->blocks_out = c->blocks_out;
-  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  central_unlock(c);
   out->span_bytes = out->spans * hz3_shape[cls].span_granules * HZ_GRANULE_BYTES;
   out->blocks_free = out->spans * hz3_shape[cls].span_blocks - out->blocks_out;
 }
@@ -306,7 +331,7 @@ bool hz3_span_is_valid(unsigned cls) {
   struct hz3_central *c = &hz3_central[cls];
   bool valid = true;
   size_t spans = 0;
-  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+  central_lock(c);
   for (uint8_t list = 0; list < HZ3_SPAN_LISTS; list++)
     for (uint32_t name = c->lists[list]; name != 0 && valid; spans++) {
       struct hz3_span *s = hz3_span_of(name - 1);
@@ -315,7 +340,7 @@ bool hz3_span_is_valid(unsigned cls) {
       name = s->next;
     }
   valid = valid && spans <= c->spans;
-  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  central_unlock(c);
   return valid;
 }
 

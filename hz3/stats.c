@@ -1,6 +1,9 @@
 // Figures, trimming, and the report of variant observe. See stats.h.
 #include "hz3/stats.h"
 
+#include <unistd.h>
+
+#include "common/abi/report.h"
 #include "common/large/large.h"
 #include "hz3/cache.h"
 #include "hz3/init.h"
@@ -42,6 +45,18 @@ void hz3_stats(struct hz_stats *out) {
   out->live_bytes += large.live_bytes;
   hz_arena_stats_read(&out->arena);
   hz_os_stats_read(&out->os);
+  if (HZ_OBSERVE)
+    hz3_observe_pairs(out, caches.counts.allocs, caches.counts.frees);
+}
+
+// Variant observe: the lines of the whole run.
+__attribute__((destructor)) static void report_at_exit(void) {
+  if (!HZ_OBSERVE)
+    return;
+  static struct hz_stats stats; // large for a stack
+  hz3_stats(&stats);
+  hz_stats_write_pairs(STDERR_FILENO, &stats);
+  hz_stats_write_os_calls(STDERR_FILENO, "HZ3_OS_STATS", &stats);
 }
 
 bool hz3_trim(size_t keep_bytes) {

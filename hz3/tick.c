@@ -4,6 +4,7 @@
 #include "common/arena/arena.h"
 #include "common/large/large.h"
 #include "common/os/os.h"
+#include "hz3/observe.h"
 #include "hz3/span.h"
 #include "hz3/transfer.h"
 
@@ -54,6 +55,8 @@ void hz3_credit_give(size_t bytes) {
 }
 
 void hz3_tick_now(uint64_t now_ms) {
+  uint64_t began = hz3_time_begin(HZ3_TIMED_TICK);
+  hz3_count_seen(HZ3_SEEN_TICKS);
   hz_add_relaxed(&hz3_tick_count, 1u);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     hz3_transfer_age(cls);
@@ -64,6 +67,7 @@ void hz3_tick_now(uint64_t now_ms) {
   limits_compute(bound);
   hz_large_tick(now_ms);
   hz_runs_tick(now_ms);
+  hz3_time_end(HZ3_TIMED_TICK, began);
 }
 
 void hz3_tick_maybe(void) {

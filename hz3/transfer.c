@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "hz3/observe.h"
 #include "hz3/span.h"
 #include "hz3/tick.h"
 
@@ -61,11 +62,14 @@ void hz3_transfer_give(unsigned cls, void *const *blocks, unsigned count, uint32
     hz3_span_put(cls, blocks, count, api);
     return;
   }
+  uint64_t began = hz3_time_begin(HZ3_TIMED_HANDOVER);
   struct hz3_batch *b = hz3_batch_of(id);
   b->count = count;
   memcpy(b->blocks, blocks, count * sizeof(void *));
   (void)hz_idstack_push(&t->stack, hz3_batch_next, id);
   hz_add_relaxed(&t->blocks, count);
+  hz3_count(cls, HZ3_STEP_TO_TRANSFER, 1);
+  hz3_time_end(HZ3_TIMED_HANDOVER, began);
 }
 
 // Effect: batches go back to spans until at least `want` blocks have. Bounded by what lies here
@@ -84,6 +88,7 @@ static size_t to_spans(unsigned cls, size_t want, enum hz_api api) {
     count_down(t, n);
     moved += n;
   }
+  hz3_count(cls, HZ3_STEP_DRAINED, moved);
   return moved;
 }
 
