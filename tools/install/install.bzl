@@ -16,7 +16,7 @@ def _impl(ctx):
         files.append(file)
     lines.append("licence %s LICENSE" % ctx.file.licence.short_path)
     files.append(ctx.file.licence)
-    out = ctx.actions.declare_file(ctx.label.name)
+    out = ctx.actions.declare_file(ctx.label.name + "_program")
     ctx.actions.expand_template(
         template = ctx.file._script,
         output = out,

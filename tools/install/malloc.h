@@ -16,20 +16,29 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+/* As the C library declares its own functions: newer ones declare these two as well. */
+#ifdef __THROW
+#define HZ_THROW __THROW
+#else
+#define HZ_THROW
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* Effect: frees `block`, whose size the caller still knows (C23). Requires: `bytes` is what malloc,
    calloc or realloc was asked for; any other size is a fault where the variant checks it. */
-void free_sized(void *block, size_t bytes);
+void free_sized(void *block, size_t bytes) HZ_THROW;
 
 /* Effect: frees `block`, whose alignment and size the caller still knows (C23). Requires: both are
    what aligned_alloc was asked for. */
-void free_aligned_sized(void *block, size_t alignment, size_t bytes);
+void free_aligned_sized(void *block, size_t alignment, size_t bytes) HZ_THROW;
 
 #ifdef __cplusplus
 }
 #endif
+
+#undef HZ_THROW
 
 #endif
