@@ -233,6 +233,16 @@ bool hz_os_populate(void *at, size_t bytes) {
   return advise(HZ_OS_CALL_POPULATE, at, bytes, MADV_POPULATE_WRITE);
 }
 
+size_t hz_os_resident_pages(void *at, size_t bytes) {
+  unsigned char pages[64];
+  size_t count = hz_min(bytes / hz_os_page_bytes(), sizeof pages), resident = 0;
+  if (hz_syscall_failed(hz_syscall3(SYS_mincore, at, count * hz_os_page_bytes(), pages)))
+    return 0;
+  for (size_t i = 0; i < count; i++)
+    resident += pages[i] & 1;
+  return resident;
+}
+
 // ---- moving ----
 
 static void *kernel_mremap(void *from, size_t old_bytes, size_t new_bytes, int flags, void *to) {

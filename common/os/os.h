@@ -53,6 +53,9 @@ void *hz_os_remap(void *at, size_t old_bytes, size_t new_bytes);
 bool hz_os_huge(void *at, size_t bytes, bool on);
 // Makes pages resident now (MADV_POPULATE_WRITE). Quietly false where the kernel lacks it.
 bool hz_os_populate(void *at, size_t bytes);
+// Returns: how many of the first 64 pages of a range are resident, 0 when the kernel does not tell
+// (mincore). Not counted among the calls: it changes nothing.
+size_t hz_os_resident_pages(void *at, size_t bytes);
 // Access for guard pages.
 bool hz_os_protect_none(void *at, size_t bytes);
 

@@ -231,6 +231,19 @@ TEST(Os, AdviceIsQuiet) {
   EXPECT_EQ(errno, 4711);
 }
 
+TEST(Os, ResidentPagesAreCounted) {
+  char *at = static_cast<char *>(hz_os_map(8 * page(), page()));
+  ASSERT_NE(at, nullptr);
+  EXPECT_EQ(hz_os_resident_pages(at, 8 * page()), 0u);
+  at[0] = at[3 * page()] = 1;
+  EXPECT_EQ(hz_os_resident_pages(at, 8 * page()), 2u);
+  EXPECT_EQ(hz_os_resident_pages(at, 3 * page()), 1u);
+  EXPECT_TRUE(hz_os_release(at, 8 * page()));
+  errno = 4711;
+  EXPECT_EQ(hz_os_resident_pages(at + 1, 8 * page()), 0u);
+  EXPECT_EQ(errno, 4711);
+}
+
 TEST(Os, FailuresAreReportedAndKeepErrno) {
   errno = 4711;
   char *at = static_cast<char *>(hz_os_reserve(page(), page()));
