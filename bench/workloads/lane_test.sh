@@ -84,6 +84,7 @@ refuses "--scale is 'nan'" --scale=nan
 refuses "--touch is 'some'" --touch some
 refuses "--seed is '1x'" --seed 1x
 refuses "--hold-ms is ''" --hold-ms=
+refuses "--epoch-ms is '0'" --epoch-ms=0
 case $lane in
   dist) refuses "dist is 'nothing'; accepted: app, bimodal or trimix" nothing
         refuses "'9' is one argument too many" app 9 9 9 ;;
@@ -161,6 +162,16 @@ run $huge --seconds 0.4 --warm-seconds 0.4
 took=$((($(date +%s%N) - start) / 1000000))
 expect_result bounded
 [ "$took" -lt 10000 ] || fail "--seconds 0.4 took $took ms"
+
+# The time of single calls, and what happens on the way.
+run $huge --seconds 0.5 --warm-seconds 0.4 --latency --epoch-ms 100
+[ "$status" = 0 ] || fail "--latency --epoch-ms: exit $status: $(cat "$work/err")"
+[ "$(value samples)" -gt 0 ] || fail "--latency: no samples: $out"
+printf '%s\n' "$out" | tr ' ' '\n' | grep -A100 '^RESULT' |
+  awk -F= '/^(p50|p99|p999|p9999)_ns=/ { if ($2 < last || $2 <= 0) exit 1; last = $2; n++ }
+           END { exit n != 4 }' || fail "--latency: percentiles do not rise: $out"
+epochs=$(printf '%s\n' "$out" | grep -c '^EPOCH number=[1-9] seconds=.* ops=[0-9]* .*rss_kib=[1-9].* p99_ns=')
+[ "$epochs" -ge 2 ] && [ "$epochs" -le 5 ] || fail "--epoch-ms 100: $epochs epochs in 0.5 s: $out"
 
 run $small --hold-ms 50
 [ "$(printf '%s\n' "$out" | sed 's/ .*//' | tr '\n' ' ')" = "RESULT FREED SETTLED " ] ||

@@ -102,7 +102,7 @@ static void fill(struct lineage *l, struct slot *slot, uint64_t bytes) {
     l->failures++;
     return;
   }
-  if (l->lane->care == WL_CARE_NONE) {
+  if ((l->lane->care & WL_CARE_CONTENT) == 0) {
     block[0] = 1; // the published simulation writes there
   }
   *slot = (struct slot){block, bytes};
@@ -135,6 +135,7 @@ static void *live(void *argument) {
     const uint64_t count = left < BATCH ? left : BATCH;
     replace_some(l, count);
     left -= count;
+    wl_lap_count(&l->lap, l->mallocs + l->frees);
   }
   if (generation >= 2) {
     pthread_join(elder, NULL);
@@ -204,8 +205,14 @@ int main(int argc, char **argv) {
   lane.life = rounds * lane.blocks;
   lane.care = wl_care(&options);
   struct lineage *lineages = make_lineages(&lane, &options, threads);
-  const uint64_t elapsed_ns =
-      wl_crew_run(&lane.crew, live, lineages, sizeof(*lineages), options.seconds, NULL, NULL);
+  struct wl_epochs epochs;
+  wl_epochs_open(&epochs, &options);
+  const struct wl_run run = {.body = live,
+                             .workers = lineages,
+                             .stride = sizeof(*lineages),
+                             .seconds = options.seconds,
+                             .epochs = &epochs};
+  const uint64_t elapsed_ns = wl_crew_run(&lane.crew, &run);
   wl_crew_close(&lane.crew);
 
   struct wl_totals totals = {.elapsed_ns = elapsed_ns, .threads = threads};

@@ -80,13 +80,23 @@ int main(int argc, char **argv) {
   const uint64_t iterations = wl_scaled(&options, values[0]);
   const uint64_t start_ns = wl_now_ns();
   const uint64_t deadline_ns = wl_deadline_ns(options.seconds);
-  for (uint64_t i = 0; i < iterations && wl_now_ns() < deadline_ns; i++) {
+  struct wl_epochs epochs;
+  wl_epochs_open(&epochs, &options);
+  wl_epochs_begin(&epochs, start_ns);
+  wl_latency_record(1);
+  uint64_t now_ns = start_ns;
+  for (uint64_t i = 0; i < iterations && now_ns < deadline_ns; i++) {
     const uint64_t draw = wl_rng_next(&rng);
     replace(&state, &state.slots[wl_below(wl_high_bits(draw), ws)],
             min + wl_below(wl_low_bits(draw), range));
+    now_ns = wl_now_ns();
+    if (now_ns >= epochs.next_ns) {
+      wl_epochs_mark(&epochs, now_ns, state.totals.ops);
+    }
   }
   state.totals.elapsed_ns = wl_now_ns() - start_ns;
   state.totals.threads = 1;
+  wl_latency_record(0);
   const struct wl_totals totals = state.totals;
   for (uint64_t i = 0; i < ws; i++) {
     drop(&state, &state.slots[i]); // outside the timing, not counted

@@ -9,7 +9,8 @@
 // 1 MiB). A block is short-lived (freed in random order, sometimes reallocated), or kept until its
 // thread ends, or swapped into a shared slot, where another thread finds it. Threads have unequal
 // amounts of work. At the end of a thread a quarter of its kept blocks goes into the shared slots
-// and survives into later phases; main frees a quarter of the slots after each phase.
+// and survives into later phases; main frees a quarter of the slots after each phase. Timed is the
+// whole, with the threads' starts and ends.
 //
 //     thread:  short[] <--exchange--> transfer[] <--exchange--> short[] : another thread,
 //              kept[] ----at its end---^   |                              or a later phase
@@ -78,7 +79,7 @@ static uint64_t payload_bytes(const struct header *block) {
 // Effect: writes the header, and the payload as --touch or --check ask.
 static void dress(struct header *block, uint64_t bytes, unsigned care) {
   block->bytes = bytes;
-  if (WL_LIKELY(care == WL_CARE_NONE)) {
+  if (WL_LIKELY((care & WL_CARE_CONTENT) == 0)) {
     return;
   }
   if ((care & WL_CARE_CHECK) != 0) {
@@ -92,7 +93,7 @@ static void dress(struct header *block, uint64_t bytes, unsigned care) {
 }
 
 static struct header *make(struct worker *w, uint64_t bytes) {
-  struct header *block = malloc(bytes);
+  struct header *block = wl_malloc(bytes, w->lane->care);
   if (WL_UNLIKELY(block == NULL)) {
     w->failures++;
     return NULL;
@@ -114,7 +115,7 @@ static void drop(struct worker *w, struct header *block) {
     spoiled[0] = (char)~spoiled[0];
   }
   wl_share_add(&w->share, -(int64_t)bytes);
-  free(block);
+  wl_free(block, w->lane->care);
   w->ops++;
 }
 
@@ -126,7 +127,7 @@ static struct header *resize(struct worker *w, struct header *block, uint64_t by
   if (check) {
     wl_pattern_verify(payload(block), payload_bytes(block), old_key);
   }
-  struct header *moved = realloc(block, bytes);
+  struct header *moved = wl_realloc(block, bytes, w->lane->care);
   if (WL_UNLIKELY(moved == NULL)) {
     w->failures++;
     return block;
@@ -218,6 +219,7 @@ static void *work(void *argument) {
       operate(w);
     }
     left -= count;
+    wl_lap_count(&w->lap, w->ops);
   }
   end_of_life(w);
   wl_lap_end(crew, &w->lap);
@@ -234,17 +236,21 @@ static void sweep(struct worker *w, uint64_t of) {
   }
 }
 
-// Effect: one phase with new threads. Returns: its nanoseconds.
-static uint64_t run_phase(struct lane *lane, struct worker *workers, unsigned threads,
-                          uint64_t phase, double seconds) {
+// Effect: one phase with new threads, at most SECONDS long, and the sweep after it.
+static void run_phase(struct lane *lane, struct worker *workers, unsigned threads, uint64_t phase,
+                      double seconds, struct wl_epochs *epochs) {
   wl_crew_open(&lane->crew, threads);
   for (unsigned i = 0; i < threads; i++) {
     workers[i].budget = lane->work * (1 + (i + phase) % 4); // one to four times the work
   }
-  const uint64_t elapsed_ns =
-      wl_crew_run(&lane->crew, work, workers, sizeof(*workers), seconds, NULL, NULL);
+  const struct wl_run run = {.body = work,
+                             .workers = workers,
+                             .stride = sizeof(*workers),
+                             .seconds = seconds,
+                             .epochs = epochs};
+  wl_crew_run(&lane->crew, &run);
   wl_crew_close(&lane->crew);
-  return elapsed_ns;
+  sweep(&workers[0], 4);
 }
 
 static struct worker *make_workers(struct lane *lane, const struct wl_options *options,
@@ -279,13 +285,14 @@ int main(int argc, char **argv) {
   wl_ledger_open(&lane.ledger, threads, COMMON_BYTES);
   struct worker *workers = make_workers(&lane, &options, threads);
   struct wl_totals totals = {.threads = threads};
+  struct wl_epochs epochs;
+  wl_epochs_open(&epochs, &options);
+  const uint64_t start_ns = wl_now_ns();
   uint64_t phase = 0;
   for (; phase < phases && wl_seconds(totals.elapsed_ns) < options.seconds; phase++) {
-    totals.elapsed_ns +=
-        run_phase(&lane, workers, threads, phase, options.seconds - wl_seconds(totals.elapsed_ns));
-    const uint64_t ops = workers[0].ops;
-    sweep(&workers[0], 4);
-    workers[0].ops = ops; // outside the timing
+    run_phase(&lane, workers, threads, phase, options.seconds - wl_seconds(totals.elapsed_ns),
+              &epochs);
+    totals.elapsed_ns = wl_now_ns() - start_ns;
   }
   for (unsigned i = 0; i < threads; i++) {
     totals.ops += workers[i].ops;

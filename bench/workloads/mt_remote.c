@@ -297,7 +297,9 @@ static void finish(struct worker *w) {
   struct lane *lane = w->lane;
   w->lap.end_ns = wl_now_ns();
   // Release: our last pushes are visible to whoever sees the count. Partner: others_run.
-  __atomic_sub_fetch(&lane->running, 1, __ATOMIC_ACQ_REL);
+  if (__atomic_sub_fetch(&lane->running, 1, __ATOMIC_ACQ_REL) == 0) {
+    wl_latency_record(0); // the leftovers are outside the timing
+  }
   const struct timespec nap = {0, NAP_NS};
   while (others_run(lane)) {
     if (!drain(w)) {
@@ -329,6 +331,7 @@ static void *work(void *argument) {
     const uint64_t count = left < BATCH ? left : BATCH;
     iterate(w, count);
     left -= count;
+    wl_lap_count(&w->lap, w->tally.mallocs + w->tally.local_frees + w->tally.remote_frees);
   }
   finish(w);
   free_leftovers(w);
@@ -457,8 +460,14 @@ int main(int argc, char **argv) {
       .matched = !classic,
   };
   struct worker *workers = make_workers(&lane, &options, threads, (uint32_t)ring_slots);
-  const uint64_t elapsed_ns =
-      wl_crew_run(&lane.crew, work, workers, sizeof(*workers), options.seconds, NULL, NULL);
+  struct wl_epochs epochs;
+  wl_epochs_open(&epochs, &options);
+  const struct wl_run run = {.body = work,
+                             .workers = workers,
+                             .stride = sizeof(*workers),
+                             .seconds = options.seconds,
+                             .epochs = &epochs};
+  const uint64_t elapsed_ns = wl_crew_run(&lane.crew, &run);
   wl_crew_close(&lane.crew);
   return report(&options, &lane, workers, threads, elapsed_ns);
 }

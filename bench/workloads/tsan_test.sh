@@ -30,7 +30,8 @@ lane mt_remote 8 8000 100 16 512 90 256
 lane mt_remote 8 8000 100 16 512 90 256 --classic
 lane mt_remote 4 4000 100 16 5120 50 3
 lane mt_remote 3 1000000000 100 16 512 100 1 --seconds 0.5 --warm-seconds 0.5
-lane larson small 4 100 2 --seconds 0.5
+lane mt_remote 4 1000000000 100 16 512 50 64 --seconds 0.5 --latency --epoch-ms 100
+lane larson small 4 100 2 --seconds 0.5 --latency --epoch-ms 100
 lane larson small 4 100 --mode burst --seconds 0.5
 lane xmalloc 3 2 100 4 --seconds 0.5
 lane mstress 6 4 1000

@@ -150,6 +150,7 @@ static void produce(struct worker *w) {
   struct batch *batch;
   while ((batch = take(w, &lane->empty, &lane->emptied)) != NULL) {
     fill(w, batch);
+    wl_lap_count(&w->lap, w->ops);
     put(lane, &lane->full, &lane->filled, batch);
   }
 }
@@ -159,6 +160,7 @@ static void consume(struct worker *w) {
   struct batch *batch;
   while ((batch = take(w, &lane->full, &lane->filled)) != NULL) {
     empty(w, batch);
+    wl_lap_count(&w->lap, w->ops);
     put(lane, &lane->empty, &lane->emptied, batch);
   }
 }
@@ -245,8 +247,16 @@ int main(int argc, char **argv) {
     workers[i].rng = wl_rng_make(options.seed, i);
     wl_share_open(&workers[i].share, &lane.ledger);
   }
-  const uint64_t elapsed_ns =
-      wl_crew_run(&lane.crew, work, workers, sizeof(*workers), options.seconds, wake_all, &lane);
+  struct wl_epochs epochs;
+  wl_epochs_open(&epochs, &options);
+  const struct wl_run run = {.body = work,
+                             .workers = workers,
+                             .stride = sizeof(*workers),
+                             .seconds = options.seconds,
+                             .epochs = &epochs,
+                             .wake = wake_all,
+                             .wake_argument = &lane};
+  const uint64_t elapsed_ns = wl_crew_run(&lane.crew, &run);
   wl_crew_close(&lane.crew);
   return report(&options, &lane, workers, elapsed_ns);
 }

@@ -20,6 +20,21 @@ static void ask_page_bytes(void) {
   page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 }
 
+unsigned wl_care(const struct wl_options *options) {
+  static const unsigned touch[] = {
+      [WL_TOUCH_NONE] = WL_CARE_NONE,
+      [WL_TOUCH_EDGES] = WL_CARE_EDGES,
+      [WL_TOUCH_ALL] = WL_CARE_ALL,
+  };
+  unsigned care = touch[options->touch];
+  care |= options->check ? WL_CARE_CHECK : 0;
+  if (options->latency) {
+    care |= WL_CARE_LATENCY;
+    wl_latency_open();
+  }
+  return care;
+}
+
 void wl_touch_edges(void *block, size_t bytes) {
   if (bytes == 0) {
     return;
@@ -131,4 +146,19 @@ void wl_block_undress(void *block, size_t bytes) {
   for (size_t i = 0; i < bytes && i < SPOIL_BYTES; i++) {
     base[i] = (unsigned char)~base[i];
   }
+}
+
+void *wl_block_new_with_care(size_t bytes, unsigned care) {
+  void *block = wl_malloc(bytes, care);
+  if (block != NULL) {
+    wl_block_dress(block, bytes, care);
+  }
+  return block;
+}
+
+void wl_block_free_with_care(void *block, size_t bytes, unsigned care) {
+  if ((care & WL_CARE_CHECK) != 0) {
+    wl_block_undress(block, bytes);
+  }
+  wl_free(block, care);
 }

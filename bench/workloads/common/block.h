@@ -1,10 +1,11 @@
-// Owns: what a workload does to a block besides malloc and free: writing payload (--touch) and
-// filling and verifying it (--check).
+// Owns: the calls of malloc and free that a lane makes, and what it does to a block besides:
+// writing payload (--touch), filling and verifying it (--check), timing the call (--latency).
 // Does not own: the block, nor its size; the lane remembers both.
 // Thread rule: stateless; whoever holds the block may call.
 #ifndef BENCH_WORKLOADS_COMMON_BLOCK_H_
 #define BENCH_WORKLOADS_COMMON_BLOCK_H_
 
+#include "bench/workloads/common/latency.h"
 #include "bench/workloads/common/options.h"
 
 #include <stddef.h>
@@ -19,14 +20,17 @@ extern "C" {
 #define WL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 // What is done to a block between malloc and free. 0, the classic lane, costs one predicted branch.
-enum wl_care { WL_CARE_NONE = 0, WL_CARE_EDGES = 1, WL_CARE_ALL = 2, WL_CARE_CHECK = 4 };
+enum wl_care {
+  WL_CARE_NONE = 0,
+  WL_CARE_EDGES = 1,
+  WL_CARE_ALL = 2,
+  WL_CARE_CHECK = 4,
+  WL_CARE_LATENCY = 8,
+  WL_CARE_CONTENT = WL_CARE_EDGES | WL_CARE_ALL | WL_CARE_CHECK // the block is written to
+};
 
-static inline unsigned wl_care(const struct wl_options *options) {
-  const unsigned touch = options->touch == WL_TOUCH_ALL     ? WL_CARE_ALL
-                         : options->touch == WL_TOUCH_EDGES ? WL_CARE_EDGES
-                                                            : WL_CARE_NONE;
-  return touch | (options->check ? WL_CARE_CHECK : 0);
-}
+// Main, once. Returns: the care that OPTIONS ask for; makes ready to time calls when they do.
+unsigned wl_care(const struct wl_options *options);
 
 // Effect: writes one byte at each end of the block's part of every page it spans.
 void wl_touch_edges(void *block, size_t bytes);
@@ -49,26 +53,48 @@ static inline uint64_t wl_block_key(const void *block, size_t bytes) {
 // Effect: verifies the alignment malloc owes a block of this size; ends as wl_pattern_verify.
 void wl_block_verify_alignment(const void *block, size_t bytes);
 
-// The parts of wl_block_new and wl_block_free that are off the classic lane's path.
+// The parts of wl_block_new and wl_block_free that write and read the block.
 void wl_block_dress(void *block, size_t bytes, unsigned care);
 void wl_block_undress(void *block, size_t bytes);
 
+// wl_block_new and wl_block_free off the classic lane's path.
+void *wl_block_new_with_care(size_t bytes, unsigned care);
+void wl_block_free_with_care(void *block, size_t bytes, unsigned care);
+
 // Effect: malloc, then whatever CARE asks for. Returns: NULL when malloc fails.
 static inline void *wl_block_new(size_t bytes, unsigned care) {
-  void *block = malloc(bytes);
-  if (WL_UNLIKELY(care != WL_CARE_NONE) && block != NULL) {
-    wl_block_dress(block, bytes, care);
+  if (WL_UNLIKELY(care != WL_CARE_NONE)) {
+    return wl_block_new_with_care(bytes, care);
   }
-  return block;
+  return malloc(bytes);
 }
 
 // Effect: with --check verifies every byte and spoils the pattern, so that a block which was handed
 // out twice is caught when its second holder frees it; then free.
 static inline void wl_block_free(void *block, size_t bytes, unsigned care) {
-  if (WL_UNLIKELY((care & WL_CARE_CHECK) != 0)) {
-    wl_block_undress(block, bytes);
+  if (WL_UNLIKELY((care & (WL_CARE_CHECK | WL_CARE_LATENCY)) != 0)) {
+    wl_block_free_with_care(block, bytes, care);
+    return;
   }
   free(block);
+}
+
+// The bare calls, for lanes that dress their blocks themselves.
+static inline void *wl_malloc(size_t bytes, unsigned care) {
+  return WL_UNLIKELY((care & WL_CARE_LATENCY) != 0) ? wl_latency_malloc(bytes) : malloc(bytes);
+}
+
+static inline void *wl_realloc(void *block, size_t bytes, unsigned care) {
+  return WL_UNLIKELY((care & WL_CARE_LATENCY) != 0) ? wl_latency_realloc(block, bytes)
+                                                    : realloc(block, bytes);
+}
+
+static inline void wl_free(void *block, unsigned care) {
+  if (WL_UNLIKELY((care & WL_CARE_LATENCY) != 0)) {
+    wl_latency_free(block);
+  } else {
+    free(block);
+  }
 }
 
 #ifdef __cplusplus

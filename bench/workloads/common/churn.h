@@ -79,6 +79,10 @@ wl_churn_run(const char *name, const struct wl_options *options, const struct wl
   const unsigned care = wl_care(options);
   const uint64_t start_ns = wl_now_ns();
   const uint64_t deadline_ns = wl_deadline_ns(options->seconds);
+  struct wl_epochs epochs;
+  wl_epochs_open(&epochs, options);
+  wl_epochs_begin(&epochs, start_ns);
+  wl_latency_record(1);
   uint64_t left = churn->iterations;
   while (left > 0) {
     const uint64_t count = left < WL_CHURN_BATCH ? left : WL_CHURN_BATCH;
@@ -86,10 +90,15 @@ wl_churn_run(const char *name, const struct wl_options *options, const struct wl
       wl_churn_step(slots, churn->ws, draw_size, churn->sizes, care, &rng, &tally);
     }
     left -= count;
-    if (wl_now_ns() >= deadline_ns) {
+    const uint64_t now_ns = wl_now_ns();
+    if (now_ns >= deadline_ns) {
       break;
     }
+    if (now_ns >= epochs.next_ns) {
+      wl_epochs_mark(&epochs, now_ns, tally.mallocs + tally.frees);
+    }
   }
+  wl_latency_record(0);
   const struct wl_totals totals = {
       .ops = tally.mallocs + tally.frees,
       .alloc_failures = tally.failures,

@@ -1,5 +1,7 @@
 #include "bench/workloads/common/crew.h"
 
+#include "bench/workloads/common/latency.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,10 +88,23 @@ void wl_crew_done(struct wl_crew *crew) {
   pthread_mutex_unlock(&crew->lock);
 }
 
-// Returns: whether all workers are done; false when the deadline came first.
-static bool done_before(struct wl_crew *crew, uint64_t deadline_ns) {
-  const struct timespec until = {(time_t)(deadline_ns / WL_NS_PER_S),
-                                 (long)(deadline_ns % WL_NS_PER_S)};
+static struct wl_lap *lap_of(const struct wl_run *run, unsigned i) {
+  return (struct wl_lap *)((char *)run->workers + i * run->stride);
+}
+
+static uint64_t sum_ops(const struct wl_crew *crew, const struct wl_run *run) {
+  uint64_t ops = 0;
+  for (unsigned i = 0; i < crew->threads; i++) {
+    // Relaxed: a figure; partner is the store in wl_lap_count.
+    ops += __atomic_load_n(&lap_of(run, i)->ops, __ATOMIC_RELAXED);
+  }
+  return ops;
+}
+
+// Returns: whether all workers are done; false when the moment came first.
+static bool done_before(struct wl_crew *crew, uint64_t moment_ns) {
+  const struct timespec until = {(time_t)(moment_ns / WL_NS_PER_S),
+                                 (long)(moment_ns % WL_NS_PER_S)};
   pthread_mutex_lock(&crew->lock);
   int error = 0;
   while (crew->done < crew->threads && error != ETIMEDOUT) {
@@ -108,26 +123,43 @@ static void wait_until_done(struct wl_crew *crew) {
   pthread_mutex_unlock(&crew->lock);
 }
 
-uint64_t wl_crew_run(struct wl_crew *crew, void *(*body)(void *), void *workers, size_t stride,
-                     double seconds, void (*wake)(void *), void *wake_argument) {
+// Effect: prints the epochs until all are done or the time is over, then has the crew end.
+static void watch(struct wl_crew *crew, const struct wl_run *run) {
+  const uint64_t deadline_ns = wl_deadline_ns(run->seconds);
+  struct wl_epochs *epochs = run->epochs;
+  wl_latency_record(1);
+  wl_epochs_begin(epochs, wl_now_ns());
+  for (;;) {
+    const bool epoch_first = epochs->next_ns < deadline_ns;
+    if (done_before(crew, epoch_first ? epochs->next_ns : deadline_ns)) {
+      return;
+    }
+    if (!epoch_first) {
+      break;
+    }
+    wl_epochs_mark(epochs, wl_now_ns(), sum_ops(crew, run));
+  }
+  wl_crew_stop(crew);
+  if (run->wake != NULL) {
+    run->wake(run->wake_argument);
+  }
+  wait_until_done(crew);
+}
+
+uint64_t wl_crew_run(struct wl_crew *crew, const struct wl_run *run) {
   const size_t list_bytes = crew->threads * sizeof(pthread_t);
   pthread_t *threads = wl_harness_memory(list_bytes);
   for (unsigned i = 0; i < crew->threads; i++) {
-    threads[i] = wl_thread_start(body, (char *)workers + i * stride);
+    threads[i] = wl_thread_start(run->body, lap_of(run, i));
   }
   pthread_barrier_wait(&crew->start);
-  if (!done_before(crew, wl_deadline_ns(seconds))) {
-    wl_crew_stop(crew);
-    if (wake != NULL) {
-      wake(wake_argument);
-    }
-    wait_until_done(crew);
-  }
+  watch(crew, run);
+  wl_latency_record(0);
   uint64_t first = UINT64_MAX;
   uint64_t last = 0;
   for (unsigned i = 0; i < crew->threads; i++) {
     pthread_join(threads[i], NULL);
-    const struct wl_lap *lap = (const struct wl_lap *)((char *)workers + i * stride);
+    const struct wl_lap *lap = lap_of(run, i);
     first = lap->start_ns < first ? lap->start_ns : first;
     last = lap->end_ns > last ? lap->end_ns : last;
   }

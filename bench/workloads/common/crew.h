@@ -9,6 +9,7 @@
 #define BENCH_WORKLOADS_COMMON_CREW_H_
 
 #include "bench/workloads/common/clock.h"
+#include "bench/workloads/common/epoch.h"
 #include "bench/workloads/common/ledger.h"
 
 #include <pthread.h>
@@ -31,24 +32,35 @@ struct wl_crew {
   unsigned threads;                    // constant
 };
 
-// The first member of a lane's own worker structure: when that worker's timed part began and ended.
+// The first member of a lane's own worker structure: when that worker's timed part began and ended,
+// and what it has done so far.
 struct wl_lap {
   uint64_t start_ns; // by its thread
   uint64_t end_ns;   // by its thread
+  uint64_t ops;      // by its thread, atomically; read by main for the epochs
 };
 
 // Main. Effect: a crew of THREADS that has not started.
 void wl_crew_open(struct wl_crew *crew, unsigned threads);
 void wl_crew_close(struct wl_crew *crew);
 
-// Main. Effect: runs BODY(worker i) on its own thread for each of crew->threads structures of
-// STRIDE bytes at WORKERS, which begin with a wl_lap; asks them to stop SECONDS after the start
-// (WAKE, when not NULL, is then called to rouse sleepers); returns when all laps have ended and
-// these threads are joined. On each structure wl_lap_begin must be called once, then wl_lap_end (or
-// lap.end_ns set and wl_crew_done called), be it by that thread or by one it started.
+// One run of the crew: BODY(worker i) on its own thread for each of crew->threads structures of
+// STRIDE bytes at WORKERS, which begin with a wl_lap.
+struct wl_run {
+  void *(*body)(void *);
+  void *workers;
+  size_t stride;
+  double seconds;           // they are asked to stop so long after the start
+  struct wl_epochs *epochs; // open
+  void (*wake)(void *);     // called then, to rouse sleepers; may be NULL
+  void *wake_argument;
+};
+
+// Main. Effect: the run; returns when all laps have ended and these threads are joined. On each
+// structure wl_lap_begin must be called once, then wl_lap_end (or lap.end_ns set and wl_crew_done
+// called), be it by that thread or by one it started.
 // Returns: nanoseconds from the first start to the last end.
-uint64_t wl_crew_run(struct wl_crew *crew, void *(*body)(void *), void *workers, size_t stride,
-                     double seconds, void (*wake)(void *), void *wake_argument);
+uint64_t wl_crew_run(struct wl_crew *crew, const struct wl_run *run);
 
 // A worker. Effect: waits until all are here, then starts its clock.
 void wl_lap_begin(struct wl_crew *crew, struct wl_lap *lap);
@@ -56,6 +68,12 @@ void wl_lap_begin(struct wl_crew *crew, struct wl_lap *lap);
 void wl_lap_end(struct wl_crew *crew, struct wl_lap *lap);
 // A worker. Effect: counts it as done.
 void wl_crew_done(struct wl_crew *crew);
+
+// A worker. Effect: publishes how many operations it has done.
+static inline void wl_lap_count(struct wl_lap *lap, uint64_t ops) {
+  // Relaxed: a figure; partner is the load in wl_crew_run.
+  __atomic_store_n(&lap->ops, ops, __ATOMIC_RELAXED);
+}
 
 // A worker. Returns: whether it has been asked to stop.
 static inline bool wl_crew_stopped(const struct wl_crew *crew) {

@@ -19,7 +19,7 @@ struct lane {
   uint64_t iterations;
   uint64_t bytes;
   uint64_t repetitions; // of each thread
-  bool check;
+  unsigned care;
 };
 
 struct worker {
@@ -45,18 +45,18 @@ static void scribble(volatile char *object, uint64_t bytes, uint64_t repetitions
 
 static void use_one(struct worker *w) {
   const struct lane *lane = w->lane;
-  char *object = malloc(lane->bytes);
+  char *object = wl_malloc(lane->bytes, lane->care);
   if (object == NULL) {
     w->failures++;
     return;
   }
   scribble(object, lane->bytes, lane->repetitions, (char)w->value);
-  if (lane->check) {
+  if ((lane->care & WL_CARE_CHECK) != 0) {
     // Threads write different values: memory given to two of them at once shows.
     wl_block_verify_alignment(object, lane->bytes);
     wl_bytes_verify(object, lane->bytes, w->value);
   }
-  free(object);
+  wl_free(object, lane->care);
   w->ops += 2;
   w->writes += lane->repetitions * lane->bytes;
 }
@@ -66,11 +66,12 @@ static void *work(void *argument) {
   struct lane *lane = w->lane;
   wl_lap_begin(&lane->crew, &w->lap);
   if (w->given != NULL) {
-    free(w->given);
+    wl_free(w->given, lane->care);
     w->ops++;
   }
   for (uint64_t i = 0; i < lane->iterations && !wl_crew_stopped(&lane->crew); i++) {
     use_one(w);
+    wl_lap_count(&w->lap, w->ops);
   }
   wl_lap_end(&lane->crew, &w->lap);
   return NULL;
@@ -111,7 +112,7 @@ int wl_false_sharing_main(const char *name, const char *doc, bool passive, int a
   lane.iterations = wl_scaled(&options, values[ITERS]);
   lane.bytes = values[SIZE];
   lane.repetitions = values[REPETITIONS] >= threads ? values[REPETITIONS] / threads : 1;
-  lane.check = options.check;
+  lane.care = wl_care(&options);
   struct worker *workers = wl_harness_memory(threads * sizeof(*workers));
   uint64_t failures = 0;
   for (unsigned i = 0; i < threads; i++) {
@@ -121,8 +122,14 @@ int wl_false_sharing_main(const char *name, const char *doc, bool passive, int a
     failures += passive && workers[i].given == NULL;
   }
   workers[0].failures = failures;
-  const uint64_t elapsed_ns =
-      wl_crew_run(&lane.crew, work, workers, sizeof(*workers), options.seconds, NULL, NULL);
+  struct wl_epochs epochs;
+  wl_epochs_open(&epochs, &options);
+  const struct wl_run run = {.body = work,
+                             .workers = workers,
+                             .stride = sizeof(*workers),
+                             .seconds = options.seconds,
+                             .epochs = &epochs};
+  const uint64_t elapsed_ns = wl_crew_run(&lane.crew, &run);
   wl_crew_close(&lane.crew);
   return report(name, &options, &lane, workers, threads, elapsed_ns);
 }

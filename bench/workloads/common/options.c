@@ -19,6 +19,8 @@ enum key {
   KEY_SCALE,
   KEY_SEED,
   KEY_CHECK,
+  KEY_LATENCY,
+  KEY_EPOCH,
   KEY_HOLD,
   KEY_HELP
 };
@@ -32,6 +34,9 @@ static const struct argp_option common_options[] = {
     {"scale", KEY_SCALE, "F", 0, "Multiply the amount of work by F", 1},
     {"seed", KEY_SEED, "N", 0, "Seed of the random numbers", 1},
     {"check", KEY_CHECK, NULL, 0, "Fill every block and verify it before it is freed", 1},
+    {"latency", KEY_LATENCY, NULL, 0,
+     "Time one call in 61 and print percentiles; slows the run a little", 1},
+    {"epoch-ms", KEY_EPOCH, "N", 0, "Print a line EPOCH every N ms of the timed phase", 1},
     {"hold-ms", KEY_HOLD, "N", 0,
      "Afterwards print FREED, idle N ms, do 1,000 malloc/free, print SETTLED", 1},
     {"help", KEY_HELP, NULL, 0, "This text", -1},
@@ -168,6 +173,12 @@ static error_t parse_key(int key, char *value, struct argp_state *state) {
     return 0;
   case KEY_CHECK:
     options->check = true;
+    return 0;
+  case KEY_LATENCY:
+    options->latency = true;
+    return 0;
+  case KEY_EPOCH:
+    options->epoch_ms = wl_parse_count("--epoch-ms", value, 1, 3600000);
     return 0;
   case KEY_HOLD:
     options->hold = true;

@@ -23,8 +23,10 @@ struct wl_options {
   uint64_t seed;
   enum wl_touch touch;
   bool check;
-  bool hold;        // --hold-ms was given
-  uint64_t hold_ms; // idle time after the work, for those who sample memory
+  bool latency;      // time single calls
+  uint64_t epoch_ms; // print a line every so often; 0 = never
+  bool hold;         // --hold-ms was given
+  uint64_t hold_ms;  // idle time after the work, for those who sample memory
 };
 
 // One positional argument: a whole number, or one of a list of words, whose position is then the

@@ -47,34 +47,37 @@ uint64_t wl_status_kib(const char *field) {
   return found == NULL ? 0 : strtoull(found + strlen(field), NULL, 10);
 }
 
-static void append(struct wl_result *result, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void append(struct wl_result *result, const char *format, ...) {
+void wl_line_add(struct wl_line *line, const char *format, ...) {
   va_list list;
   va_start(list, format);
-  const size_t room = sizeof(result->text) - result->length;
-  const int added = vsnprintf(result->text + result->length, room, format, list);
+  const size_t room = sizeof(line->text) - line->length;
+  const int added = vsnprintf(line->text + line->length, room, format, list);
   va_end(list);
   if (added < 0 || (size_t)added >= room) {
     abort(); // a lane prints more than the line holds: our own mistake
   }
-  result->length += (size_t)added;
+  line->length += (size_t)added;
+}
+
+void wl_line_add_latency(struct wl_line *line, const struct wl_latency_summary *summary) {
+  wl_line_add(line, " samples=%llu p50_ns=%.1f p99_ns=%.1f p999_ns=%.1f p9999_ns=%.1f max_ns=%.1f",
+              (unsigned long long)summary->samples, summary->p50_ns, summary->p99_ns,
+              summary->p999_ns, summary->p9999_ns, summary->max_ns);
 }
 
 void wl_result_begin(struct wl_result *result, const char *workload,
                      const struct wl_options *options, const struct wl_totals *totals) {
-  result->length = 0;
+  result->line.length = 0;
   result->invalid = NULL;
   const double seconds = wl_seconds(totals->elapsed_ns);
-  append(result, "RESULT workload=%s ops=%llu seconds=%.6f ops_per_s=%.1f threads=%u", workload,
-         (unsigned long long)totals->ops, seconds,
-         seconds > 0 ? (double)totals->ops / seconds : 0.0, totals->threads);
+  wl_line_add(&result->line, "RESULT workload=%s ops=%llu seconds=%.6f ops_per_s=%.1f threads=%u",
+              workload, (unsigned long long)totals->ops, seconds,
+              seconds > 0 ? (double)totals->ops / seconds : 0.0, totals->threads);
   wl_result_count(result, "live_high_bytes", totals->live_high_bytes);
   wl_result_count(result, "live_error_bytes", totals->live_error_bytes);
   wl_result_count(result, "alloc_failures", totals->alloc_failures);
   wl_result_word(result, "touch", wl_touch_name(options->touch));
-  append(result, " scale=%g", options->scale);
+  wl_line_add(&result->line, " scale=%g", options->scale);
   wl_result_count(result, "seed", options->seed);
   wl_result_count(result, "check", options->check);
   if (totals->alloc_failures > 0) {
@@ -83,15 +86,15 @@ void wl_result_begin(struct wl_result *result, const char *workload,
 }
 
 void wl_result_count(struct wl_result *result, const char *key, uint64_t value) {
-  append(result, " %s=%llu", key, (unsigned long long)value);
+  wl_line_add(&result->line, " %s=%llu", key, (unsigned long long)value);
 }
 
 void wl_result_number(struct wl_result *result, const char *key, double value) {
-  append(result, " %s=%.3f", key, value);
+  wl_line_add(&result->line, " %s=%.3f", key, value);
 }
 
 void wl_result_word(struct wl_result *result, const char *key, const char *value) {
-  append(result, " %s=%s", key, value);
+  wl_line_add(&result->line, " %s=%s", key, value);
 }
 
 void wl_result_invalid(struct wl_result *result, const char *reason) {
@@ -130,13 +133,19 @@ static void idle(uint64_t ms) {
 }
 
 int wl_result_finish(struct wl_result *result, const struct wl_options *options) {
+  if (options->latency) {
+    const struct wl_latency_summary summary = wl_latency_all();
+    wl_line_add_latency(&result->line, &summary);
+    wl_result_count(result, "latency_every", WL_LATENCY_EVERY);
+    wl_result_number(result, "latency_floor_ns", wl_latency_floor_ns());
+  }
   wl_result_count(result, "rss_peak_kib", wl_status_kib("VmHWM:"));
   wl_result_count(result, "valid", result->invalid == NULL);
   if (result->invalid != NULL) {
     wl_result_word(result, "reason", result->invalid);
   }
-  append(result, "\n");
-  wl_print(result->text, result->length);
+  wl_line_add(&result->line, "\n");
+  wl_print(result->line.text, result->line.length);
   if (options->hold) {
     print_mark("FREED");
     idle(options->hold_ms);

@@ -7,6 +7,7 @@
 #ifndef BENCH_WORKLOADS_COMMON_RESULT_H_
 #define BENCH_WORKLOADS_COMMON_RESULT_H_
 
+#include "bench/workloads/common/latency.h"
 #include "bench/workloads/common/options.h"
 
 #include <stddef.h>
@@ -16,11 +17,20 @@
 extern "C" {
 #endif
 
-struct wl_result {
+struct wl_line {
   char text[2048];
   size_t length;
+};
+
+struct wl_result {
+  struct wl_line line;
   const char *invalid; // reason, one word; NULL while the run is valid
 };
+
+// Effect: appends to the line. Requires: that it holds what is added.
+void wl_line_add(struct wl_line *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void wl_line_add_latency(struct wl_line *line, const struct wl_latency_summary *summary);
 
 // What every lane reports.
 struct wl_totals {
