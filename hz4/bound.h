@@ -1,8 +1,14 @@
 // The bound on cached memory: what caches and depot together may hold, and how it is shared out.
 //
-//   cached bytes (blocks that are free but in no span)  <=  max(CACHE_MAX, live / 4)
+//   resident part of cached blocks (free, but in no span)  <=  total = max(CACHE_MAX, live / 4)
+//   cached bytes                                           <=  total / share
 //     an owner's bins (a thread, or a CPU)    <=  owner_quota  = half of it, shared by the owners
 //     the depot                               <=  depot_max    = the rest
+//
+//   share = resident bytes of the process / bytes in use of the arena, at most 1: the part of our
+//   memory that has pages. It is sampled by the tick; before the first sample it is 1. Blocks that
+//   a program never touches (or touches at their edges) cost addresses, not memory, and may be
+//   kept.
 //
 // Owns: the counters and the two limits. Thread rule: any thread; relaxed counters, nothing is
 // ordered by them, and limits may lag by a batch.
@@ -37,8 +43,12 @@ extern HZ_HIDDEN struct hz4_bound_counters hz4_bound_counters;
 // measure.
 void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes);
 
+// Effect: samples `share`: one read of /proc/self/statm. Hold no lock.
+void hz4_bound_sample(void);
 // Effect: the limits follow the live bytes and the number of owners. A few nanoseconds.
 void hz4_bound_refresh(void);
+// Returns: how much of so many cached bytes has pages, by the last sample.
+size_t hz4_bound_resident(size_t cached_bytes);
 // Effect: n more (or fewer) owners.
 void hz4_bound_owners_add(int n);
 

@@ -78,20 +78,31 @@ static size_t give_back(unsigned cls, int64_t blocks, uint64_t freed_ms) {
   return bytes;
 }
 
-size_t hz4_depot_trim(uint64_t now_ms, uint64_t idle_ms) {
+// A depot with less resident memory than this keeps its working set, whatever the low-water marks
+// say.
+#define KEEP_RESIDENT_BYTES (2 * HZ_MIB)
+
+static size_t trim_class(unsigned cls, uint64_t now_ms, uint64_t idle_ms, bool surplus) {
+  struct hz4_depot_class *d = &hz4_depot[cls];
+  if (hz_idstack_is_empty(&d->full))
+    return 0;
+  uint64_t last = hz_load_relaxed(&d->last_ms);
+  int64_t low = hz_load_relaxed(&d->low);
   size_t bytes = 0;
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    struct hz4_depot_class *d = &hz4_depot[cls];
-    if (hz_idstack_is_empty(&d->full))
-      continue;
-    uint64_t last = hz_load_relaxed(&d->last_ms);
-    int64_t low = hz_load_relaxed(&d->low);
-    if (now_ms >= last + idle_ms)
-      bytes += give_back(cls, INT64_MAX, last);
-    else if (low > 0)
-      bytes += give_back(cls, (low + 1) / 2, last);
-    hz_store_relaxed(&d->low, hz_load_relaxed(&d->blocks));
-  }
+  if (now_ms >= last + idle_ms)
+    bytes = give_back(cls, INT64_MAX, last);
+  else if (surplus && low > 0)
+    bytes = give_back(cls, (low + 3) / 4, last);
+  hz_store_relaxed(&d->low, hz_load_relaxed(&d->blocks));
+  return bytes;
+}
+
+size_t hz4_depot_trim(uint64_t now_ms, uint64_t idle_ms) {
+  int64_t held = hz_load_relaxed(&hz4_bound_counters.depot_bytes);
+  bool surplus = held > 0 && hz4_bound_resident((size_t)held) > KEEP_RESIDENT_BYTES;
+  size_t bytes = 0;
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    bytes += trim_class(cls, now_ms, idle_ms, surplus);
   return bytes;
 }
 

@@ -43,6 +43,9 @@ struct hz4_front_ops {
 
 // ---- capacity
 
+// A class may have this part of an owner's quota.
+#define HZ4_CLASS_SHARE 12
+
 HZ_INLINE void hz4_cap_release(struct hz4_cache *c, unsigned cls, unsigned from, unsigned to) {
   uint8_t seen = (uint8_t)from;
   if (from > to && hz_cas_relaxed(&c->cap[cls], &seen, (uint8_t)to))
@@ -57,7 +60,11 @@ HZ_INLINE bool hz4_cap_raise(struct hz4_cache *c, unsigned cls) {
   if (want <= cap)
     return false;
   uint64_t need = (uint64_t)(want - cap) * 2 * hz_class_bytes(cls);
-  if (cap != 0 && hz_load_relaxed(&c->reserved) + need > hz_load_relaxed(&hz4_bound.owner_quota))
+  uint64_t quota = hz_load_relaxed(&hz4_bound.owner_quota);
+  // No class takes all: in mixed work the few largest would.
+  if (cap != 0 && (uint64_t)want * 2 * hz_class_bytes(cls) > quota / HZ4_CLASS_SHARE)
+    return false;
+  if (cap != 0 && hz_load_relaxed(&c->reserved) + need > quota)
     return true;
   // Only the one whose swap succeeds accounts for it.
   if (hz_cas_relaxed(&c->cap[cls], &cap, (uint8_t)want))

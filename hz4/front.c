@@ -40,9 +40,18 @@ static void count_out(void) {
     hz_store_relaxed(&hz4_front.crowded, 0u);
 }
 
+// Effect: the CPUs count as owners from their first use on.
+static void count_cpus(void) {
+  static uint32_t counted;
+  uint32_t no = 0;
+  if (hz_load_relaxed(&counted) == 0 && hz_cas_relaxed(&counted, &no, 1u))
+    hz4_bound_owners_add((int)hz4_front.limit - 1);
+}
+
 static bool use_cpus(void) {
   if (!hz4_cpus.tagged || !hz4_cpu_thread_is_registered())
     return false;
+  count_cpus();
   hz4_self.state = HZ4_STATE_CPU;
   hz4_self.cache = hz4_cpus.tagged;
   return true;

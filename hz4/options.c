@@ -34,7 +34,7 @@ const struct hz_option hz4_options_table[] = {
      "Bytes that caches and depot may hold, or a quarter of the live bytes if that is more; "
      "default 32m, lean 4m."},
     {"MAGAZINE_MAX", HZ_OPTION_BYTES, NULL, 1024, 64 * 1024 * 1024, &hz4_options.magazine_max,
-     "The most that the blocks of one magazine may measure; default 1m, lean 64k."},
+     "The most that the blocks of one magazine may measure; default 4m, lean 64k."},
     {"FRONT", HZ_OPTION_WORD, front_words, 0, 0, &hz4_options.front,
      "Caches of threads, of CPUs, or auto (default): of threads until these outnumber the CPUs."},
 };
@@ -44,8 +44,8 @@ struct by_profile {
   uint64_t purge_delay_ms, huge_pages, cache_max, magazine_max;
 };
 static const struct by_profile by_profile[] = {
-    [HZ4_PROFILE_SPEED] = {100, HZ4_HUGE_ADAPTIVE, 32 * HZ_MIB, HZ_MIB},
-    [HZ4_PROFILE_BALANCED] = {10000, HZ4_HUGE_ADAPTIVE, 32 * HZ_MIB, HZ_MIB},
+    [HZ4_PROFILE_SPEED] = {100, HZ4_HUGE_ADAPTIVE, 32 * HZ_MIB, 4 * HZ_MIB},
+    [HZ4_PROFILE_BALANCED] = {10000, HZ4_HUGE_ADAPTIVE, 32 * HZ_MIB, 4 * HZ_MIB},
     [HZ4_PROFILE_LEAN] = {10, HZ4_HUGE_OFF, 4 * HZ_MIB, 64 * HZ_KIB},
 };
 

@@ -24,6 +24,7 @@ void hz4_tick_run(uint64_t now_ms) {
   if (now_ms < due || !hz_cas_relaxed(&hz4_tick_state.due_ms, &due, now_ms + round))
     return;
   uint64_t began = hz4_timed_begin(HZ4_TIMED_TRIM);
+  hz4_bound_sample();
   hz4_bound_refresh();
   hz4_cpu_drain_idle(now_ms, round);
   size_t trimmed = hz4_depot_trim(now_ms, 2 * round);
