@@ -19,7 +19,7 @@ bool hz_arena_init(const struct hz_arena_config *config) {
   hz_free_index_init(&S->free, (struct hz_free_node *)S->window.table[HZ_TABLE_NODES].at,
                      (uint64_t *)S->window.table[HZ_TABLE_DIRTY].at);
   S->huge_from = UINT64_MAX;
-  S->due_ms = UINT64_MAX;
+  S->due_ms = S->huge_due_ms = UINT64_MAX;
   S->interval_start_ms = hz_os_now_ms();
   hz_arena.granules = (struct hz_granule *)S->window.table[HZ_TABLE_RECORDS].at;
   hz_arena_side = S->window.table[HZ_TABLE_SIDE].at;
@@ -59,7 +59,6 @@ void hz_arena_event(void) {
 void hz_arena_stats_read(struct hz_arena_stats *out) {
   hz_arena_lock();
   const struct hz_free_index *free = &S->free;
-  uint64_t huge = hz_load_relaxed(&S->huge_from);
   *out = (struct hz_arena_stats){
       .window_bytes = S->window.granules << HZ_GRANULE_SHIFT,
       .grown_bytes = S->end << HZ_GRANULE_SHIFT,
@@ -68,7 +67,7 @@ void hz_arena_stats_read(struct hz_arena_stats *out) {
       .free_dirty_bytes = (free->dirty + free->busy) << HZ_GRANULE_SHIFT,
       .free_clean_bytes = (free->free - free->dirty) << HZ_GRANULE_SHIFT,
       .meta_bytes = hz_meta_bytes() + hz_window_table_bytes(&S->window, 0),
-      .huge_bytes = S->committed > huge ? (S->committed - huge) << HZ_GRANULE_SHIFT : 0,
+      .huge_bytes = hz_huge_granules() << HZ_GRANULE_SHIFT,
       .mapped_as_needed = S->window.mapped_as_needed,
   };
   hz_arena_unlock();

@@ -328,25 +328,37 @@ uint64_t hz_free_run_below(const struct hz_free_index *ix, uint64_t granule) {
   return granule > 0 ? ix->nodes[granule - 1].count : 0;
 }
 
-uint64_t hz_free_take_dirty(struct hz_free_index *ix, uint64_t run, uint64_t gap, uint64_t most,
-                            uint64_t *start, uint64_t *dirty) {
-  HZ_ASSERT(ix->nodes[run].dirty != 0 && most > 0);
-  uint64_t end = last_dirty_end(ix, run, run + ix->nodes[run].count), at = end;
-  *dirty = 0;
-  while (*dirty < most) {
-    uint64_t next = last_dirty_end(ix, at - run > gap + 1 ? at - gap - 1 : run, at);
-    if (next == run || (at != end && at - next > gap) || !is_dirty_at(ix, next - 1))
+uint64_t hz_free_take_dirty(struct hz_free_index *ix, uint64_t run,
+                            const struct hz_free_stretch *how, uint64_t *start, uint64_t *dirty) {
+  HZ_ASSERT(ix->nodes[run].dirty != 0 && how->most > 0);
+  uint64_t end = last_dirty_end(ix, run, run + ix->nodes[run].count), at = end, taken = 0;
+  while (taken < how->most) {
+    // Looked for one granule further than the gap: found there, it is too far away.
+    uint64_t next = last_dirty_end(ix, at - run > how->gap + 1 ? at - how->gap - 1 : run, at);
+    if (next == run || (at != end && at - next > how->gap))
       break;
     at = next - 1;
-    ++*dirty;
+    taken++;
+  }
+  // A huge page is not split for the sake of what happens to be asked.
+  uint64_t whole = hz_align_down(at + how->phase, how->unit);
+  whole = whole < how->phase ? 0 : whole - how->phase;
+  if (whole >= run && whole < at && hz_free_dirty_in(ix, whole, at - whole) == at - whole) {
+    taken += at - whole;
+    at = whole;
   }
   *start = at;
+  *dirty = taken;
   hz_free_take(ix, run, at, end - at);
-  ix->nodes[at].dirty = (uint32_t)(end - at);
-  ix->busy += end - at;
-  ix->runs[HZ_FREE_BUSY]++;
-  list_insert_after(ix, HZ_FREE_BUSY, ix->newest[HZ_FREE_BUSY], (uint32_t)at);
+  hz_free_busy_enter(ix, at, end - at);
   return end - at;
+}
+
+void hz_free_busy_enter(struct hz_free_index *ix, uint64_t granule, uint64_t count) {
+  ix->nodes[granule].dirty = (uint32_t)count;
+  ix->busy += count;
+  ix->runs[HZ_FREE_BUSY]++;
+  list_insert_after(ix, HZ_FREE_BUSY, ix->newest[HZ_FREE_BUSY], (uint32_t)granule);
 }
 
 void hz_free_busy_leave(struct hz_free_index *ix, uint64_t granule) {

@@ -86,11 +86,19 @@ uint64_t hz_free_run_below(const struct hz_free_index *ix, uint64_t granule);
 // Returns: how many granules of a range are free and dirty.
 uint64_t hz_free_dirty_in(const struct hz_free_index *ix, uint64_t granule, uint64_t count);
 
-// The highest dirty stretch of a warm run: from its lowest to its highest dirty granule, over gaps
-// of at most `gap` granules, with at most `most` dirty ones in it. Effect: it is taken, and noted
-// as busy. Returns: its length; *start its first granule, *dirty the number of dirty ones.
-uint64_t hz_free_take_dirty(struct hz_free_index *ix, uint64_t run, uint64_t gap, uint64_t most,
-                            uint64_t *start, uint64_t *dirty);
+// What is taken out of a warm run to be purged: its highest dirty stretch,
+struct hz_free_stretch {
+  uint64_t gap;         // over so many clean granules in a row at most,
+  uint64_t most;        // with so many dirty ones at most,
+  uint64_t unit, phase; // and then some, down to a granule g with (g + phase) a multiple of `unit`,
+                        // if all are dirty
+};
+// Effect: the stretch is taken, and noted as busy. Returns: its length; *start its first granule,
+// *dirty the number of dirty ones.
+uint64_t hz_free_take_dirty(struct hz_free_index *ix, uint64_t run,
+                            const struct hz_free_stretch *how, uint64_t *start, uint64_t *dirty);
+// Effect: a range that is nobody's is noted as busy.
+void hz_free_busy_enter(struct hz_free_index *ix, uint64_t granule, uint64_t count);
 // Effect: a busy range is noted no longer.
 void hz_free_busy_leave(struct hz_free_index *ix, uint64_t granule);
 

@@ -125,9 +125,10 @@ TEST(FreeIndex, AgainstAnArray) {
         if (run == HZ_FREE_NIL)
           break;
         uint64_t gap = rng() % 10, most = 1 + rng() % 30, start, dirty;
-        uint64_t length = hz_free_take_dirty(&m.index, run, gap, most, &start, &dirty);
+        hz_free_stretch how = {gap, most, uint64_t(1) << rng() % 6, rng() % 64};
+        uint64_t length = hz_free_take_dirty(&m.index, run, &how, &start, &dirty);
         ASSERT_EQ(m.dirty_in(start, length), dirty);
-        ASSERT_LE(dirty, most);
+        ASSERT_LT(dirty, most + how.unit);
         ASSERT_GT(dirty, 0u);
         ASSERT_EQ(m.is[start], kDirty);
         ASSERT_EQ(m.is[start + length - 1], kDirty);

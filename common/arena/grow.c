@@ -30,6 +30,11 @@ static void end_publish(uint64_t end) {
   hz_store_relaxed(&hz_arena.end, end);
 }
 
+void hz_grow_skip(uint64_t to) {
+  HZ_ASSERT(to >= S->end && to <= S->committed);
+  end_publish(to);
+}
+
 // What lies between here and there was committed but never used.
 static void skip_to(uint64_t there) {
   uint64_t here = S->end;
@@ -56,7 +61,8 @@ static bool commit(uint64_t *from, uint64_t *to) {
 // Effect: commits to `need` at least. Requires: lock held, nobody grows. Gives the lock up
 // meanwhile.
 static bool grow(uint64_t need) {
-  uint64_t before = S->committed, used = S->used, align = 2 * HZ_MIB >> HZ_GRANULE_SHIFT;
+  uint64_t before = S->committed, end = S->end, used = S->used;
+  uint64_t align = hz_max(hz_huge_unit(), 2 * HZ_MIB >> HZ_GRANULE_SHIFT);
   uint64_t wish = hz_max(need, before + step_granules());
   if (wish - before >= align)
     wish = hz_align_up(wish, align);
@@ -71,7 +77,7 @@ static bool grow(uint64_t need) {
     done = commit(&from, &to);
   }
   if (done)
-    hz_huge_consider(from, to, used);
+    hz_huge_on_growth(end, need, used);
   hz_arena_lock();
   S->growing = false;
   if (done) {
@@ -128,6 +134,7 @@ bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out) {
     if (now + count <= S->end)
       return false; // a run grew long enough meanwhile: the caller looks again
     *out = (struct hz_run){now, count, take(now, count)};
+    hz_huge_on_take(now, count);
     return true;
   }
   return false;
@@ -140,6 +147,7 @@ bool hz_grow_take_from(uint64_t from, uint64_t count) {
       return false;
     if (from + count <= S->committed) {
       take(from, count);
+      hz_huge_on_take(from, count);
       return true;
     }
     if (!reach(from + count))

@@ -1,37 +1,166 @@
 // Huge pages for heaps that really grow.
 //
-// Owns: from where on they are asked for. Does not own: any memory.
-// Thread rule: the thread that grows decides; the result is read under the lock.
+// Owns: where they are asked for, and giving back what nobody came for. Does not own: any memory.
+// Thread rule: as the functions say; system calls are made while `growing` is ours.
 //
-// The first request is for everything above the frontier, in one call: whatever is committed later
-// there is one mapping, so their number does not grow with the heap. Small heaps never get there:
-// one huge page that is filled by half would be a large share of them.
+//   0                    huge_from        end       committed                       window
+//   |  small pages, or     |  asked: carved  | asked: to come                         |
+//   |  huge ones that are  |                 |  tail of the last huge page | untouched |
+//   |  kept as they are    |
+//
+// Page faults decide how fast programs run whose heap grows; huge pages take a quarter of the time.
+// But one that is used in part costs memory, so:
+//   - only heaps large enough that one huge page is no more than 5 % of them ask, and only when
+//   what they
+//     hold is really written (blocks that nobody touches cost nothing in small pages);
+//   - only the frontier asks: it is filled next. Runs that were purged are used again in small
+//   pages;
+//   - what the frontier has passed is no longer asked for. The huge pages there remain, but those
+//   that are
+//     purged in part are not filled up again behind our back (khugepaged does that where it is
+//     asked);
+//   - a large block at the frontier gets small pages: it may be sparse, and nobody can tell;
+//   - when growth pauses, what is left of the last huge page is given back.
+// The request is for everything above, in one call; what was passed is withdrawn in one piece: four
+// mappings whatever the size of the heap.
 #include "common/arena/state.h"
+#include "common/fail/check.h"
 #include "common/os/os.h"
 
-// At most one huge page beyond the frontier is not filled: 2 MiB of 40 are 5 %.
+// At most one huge page is not filled: 2 MiB of 40 are 5 %.
 #define SHARE_UNFILLED 20
+// Of the pages of a sample so many parts of 100 must be resident.
+#define SAMPLE_GRANULES 32
+#define DENSE_PARTS 90
+// Runs from this many huge pages on may be sparse.
+#define BLOCK_HUGE_PAGES 2
 
 #define S (&hz_arena_state)
 
-void hz_huge_consider(uint64_t committed_before, uint64_t committed, uint64_t used) {
+static uint64_t unit(void) {
+  return hz_os_huge_page_bytes() >> HZ_GRANULE_SHIFT;
+}
+
+// Rounded in addresses: the window may begin anywhere.
+static uint64_t unit_down(uint64_t granule) {
+  uint64_t phase = S->window.base >> HZ_GRANULE_SHIFT;
+  uint64_t down = hz_align_down(granule + phase, unit());
+  return down < phase ? 0 : down - phase;
+}
+
+static uint64_t unit_up(uint64_t granule) {
+  return unit_down(granule + unit() - 1);
+}
+
+static bool advise(uint64_t from, uint64_t to, bool on) {
+  return hz_os_huge(hz_granule_address(from), (to - from) << HZ_GRANULE_SHIFT, on);
+}
+
+// Whether what was handed out below `end` is really written. No lock: a granule that changes hands
+// meanwhile is one wrong answer among many.
+static bool is_dense(uint64_t end) {
+  size_t pages = 0, resident = 0;
+  uint64_t stride = hz_max(end / SAMPLE_GRANULES, 1);
+  for (uint64_t g = 0; g < end; g += stride) {
+    if (hz_load_relaxed(&hz_arena.granules[g].tag) == HZ_TAG_NONE)
+      continue;
+    size_t most = 64 * hz_os_page_bytes();
+    size_t bytes = hz_min(HZ_GRANULE_BYTES, most);
+    pages += bytes / hz_os_page_bytes();
+    resident += hz_os_resident_pages(hz_granule_address(g), bytes);
+  }
+  return pages > 0 && resident * 100 >= pages * DENSE_PARTS;
+}
+
+static bool may_ask(uint64_t used) {
   size_t huge = hz_os_huge_page_bytes();
-  if (!S->config.huge_pages || huge < HZ_GRANULE_BYTES || S->window.mapped_as_needed)
+  return S->config.huge_pages && S->config.purge_delay_ms != 0 && huge > HZ_GRANULE_BYTES &&
+         !S->window.mapped_as_needed && used >= SHARE_UNFILLED * unit();
+}
+
+// Effect: no longer asks below `to`; counts what was asked for and used.
+static void withdraw(uint64_t to, uint64_t used_to) {
+  uint64_t from = hz_load_relaxed(&S->huge_from);
+  if (to <= from)
     return;
-  if (hz_load_relaxed(&S->huge_from) != UINT64_MAX)
+  if (used_to > from)
+    S->huge_passed += used_to - from;
+  advise(from, to, false);
+  hz_store_relaxed(&S->huge_from, to); // ours to write; statistics read it under the lock
+}
+
+void hz_huge_on_growth(uint64_t end, uint64_t need, uint64_t used) {
+  uint64_t from = hz_load_relaxed(&S->huge_from);
+  if (from == S->window.granules)
+    return; // the kernel would not
+  if (from != UINT64_MAX) {
+    withdraw(unit_down(end), unit_down(end));
     return;
-  if ((used << HZ_GRANULE_SHIFT) < huge * SHARE_UNFILLED)
+  }
+  if (!may_ask(used) || !is_dense(end))
     return;
-  (void)committed;
-  uint64_t from = hz_align_up(committed_before, huge >> HZ_GRANULE_SHIFT);
-  if (from >= S->window.granules)
-    return;
-  size_t bytes = (S->window.granules - from) << HZ_GRANULE_SHIFT;
-  bool asked = hz_os_huge(hz_granule_address(from), bytes, true);
-  // Relaxed: written by the growing thread alone, read as a hint. Refused once is refused for good.
+  from = unit_up(need - end >= BLOCK_HUGE_PAGES * unit() ? need : end);
+  uint64_t last = unit_down(S->window.granules);
+  bool asked = from < last && advise(from, last, true);
   hz_store_relaxed(&S->huge_from, asked ? from : S->window.granules);
 }
 
-bool hz_huge_is(uint64_t granule) {
-  return granule >= hz_load_relaxed(&S->huge_from);
+uint64_t hz_huge_unit(void) {
+  return hz_load_relaxed(&S->huge_from) == UINT64_MAX ? 1 : unit();
+}
+
+static bool is_asked(void) {
+  return S->huge_from < S->window.granules;
+}
+
+void hz_huge_on_take(uint64_t start, uint64_t count) {
+  if (HZ_LIKELY(!is_asked()))
+    return;
+  if (count >= BLOCK_HUGE_PAGES * unit() && start + count > S->huge_from && !S->growing) {
+    S->growing = true;
+    hz_arena_unlock();
+    withdraw(unit_up(start + count), unit_down(start));
+    hz_arena_lock();
+    S->growing = false;
+    hz_arena_event();
+  }
+  if (S->huge_due_ms == UINT64_MAX) {
+    S->huge_due_ms = 0; // the next tick begins to watch
+    hz_purge_schedule();
+  }
+}
+
+void hz_huge_tick(uint64_t now_ms, bool at_once) {
+  if (!is_asked() || S->growing || (!at_once && now_ms < S->huge_due_ms))
+    return;
+  if (!at_once && S->huge_seen_end != S->end) { // it grows
+    S->huge_seen_end = S->end;
+    S->huge_due_ms = now_ms + S->config.purge_delay_ms;
+    return;
+  }
+  S->huge_due_ms = UINT64_MAX;
+  uint64_t end = S->end, to = hz_min(unit_up(end), S->committed);
+  if (to <= S->huge_from)
+    return;
+  // The tail becomes a run like any other, which is being purged.
+  if (to > end)
+    hz_grow_skip(to);
+  if (to > end)
+    hz_free_busy_enter(&S->free, end, to - end);
+  S->growing = true;
+  hz_arena_unlock();
+  withdraw(to, end);
+  bool purged = to == end || hz_os_purge(hz_granule_address(end), (to - end) << HZ_GRANULE_SHIFT);
+  hz_arena_lock();
+  S->growing = false;
+  if (to > end) {
+    hz_free_busy_leave(&S->free, end);
+    hz_free_put(&S->free, end, to - end, !purged, (uint32_t)now_ms);
+  }
+  hz_arena_event();
+}
+
+uint64_t hz_huge_granules(void) {
+  uint64_t now = is_asked() && S->end > S->huge_from ? S->end - S->huge_from : 0;
+  return S->huge_passed + now;
 }

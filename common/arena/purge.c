@@ -80,6 +80,7 @@ void hz_purge_schedule(void) {
         near + (uint64_t)(int64_t)(int32_t)(S->free.nodes[oldest].since_ms - (uint32_t)near);
     due = hz_max(since + S->config.purge_delay_ms, S->purge_again_ms);
   }
+  due = hz_min(due, S->huge_due_ms);
   if (due != S->due_ms)
     hz_store_relaxed(&S->due_ms, due); // a hint for hz_runs_tick
 }
@@ -95,7 +96,7 @@ struct batch {
 // Effect: takes the oldest dirty granules out of the index, `most` at the most; of each run the
 // highest, so that the lower ones, which are taken first, stay longest. Returns: how many.
 static uint64_t batch_fill(struct batch *b, uint64_t most, uint64_t min_age_ms, uint64_t now_ms) {
-  uint64_t taken = 0;
+  uint64_t taken = 0, phase = S->window.base >> HZ_GRANULE_SHIFT;
   b->count = 0;
   while (b->count < BATCH && taken < most) {
     uint32_t run = S->free.oldest[HZ_FREE_WARM];
@@ -104,8 +105,10 @@ static uint64_t batch_fill(struct batch *b, uint64_t most, uint64_t min_age_ms, 
     int32_t age = (int32_t)((uint32_t)now_ms - S->free.nodes[run].since_ms);
     if (min_age_ms != 0 && age < (int64_t)min_age_ms)
       break;
+    struct hz_free_stretch how = {
+        .gap = GAP_GRANULES, .most = most - taken, .unit = hz_huge_unit(), .phase = phase};
     uint64_t start, dirty;
-    uint64_t length = hz_free_take_dirty(&S->free, run, GAP_GRANULES, most - taken, &start, &dirty);
+    uint64_t length = hz_free_take_dirty(&S->free, run, &how, &start, &dirty);
     b->range[b->count].granule = start;
     b->range[b->count].count = length;
     b->count++;
@@ -154,27 +157,31 @@ uint64_t hz_purge_down_to(uint64_t keep, uint64_t min_age_ms, uint64_t now_ms) {
       break;
     total += taken;
     S->purged[0] += taken;
-    left -= taken;
+    left -= hz_min(left, taken);
   }
   hz_purge_schedule();
   return total;
 }
 
 void hz_runs_tick(uint64_t now_ms) {
+  // A hint; looked at again under the lock.
   if (HZ_LIKELY(now_ms < hz_load_relaxed(&S->due_ms)))
-    return; // a hint; looked at again under the lock
+    return;
   if (!hz_lock_try(&S->lock, HZ_RANK_RUNS))
     return; // somebody is at it, or will tick
   interval_roll(now_ms);
+  hz_huge_tick(now_ms, false);
   uint64_t dirty = S->free.dirty, most = TICK_MOST_BYTES >> HZ_GRANULE_SHIFT;
-  if (now_ms >= S->due_ms)
+  if (now_ms >= S->purge_again_ms)
     hz_purge_down_to(dirty > most ? dirty - most : 0, S->config.purge_delay_ms, now_ms);
+  hz_purge_schedule();
   hz_arena_unlock();
 }
 
 size_t hz_runs_purge_all(void) {
   uint64_t now_ms = hz_os_now_ms();
   hz_arena_lock();
+  hz_huge_tick(now_ms, true);
   uint64_t purged = hz_purge_down_to(0, 0, now_ms);
   hz_arena_unlock();
   return purged << HZ_GRANULE_SHIFT;

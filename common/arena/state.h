@@ -58,7 +58,11 @@ struct hz_arena_state {
                    // (a hint)
 
   // Huge pages (huge.c).
-  uint64_t huge_from; // granules from here on were asked to be huge; UINT64_MAX: none
+  uint64_t
+      huge_from; // asked for from here on; UINT64_MAX: not yet, window.granules: refused. Grower's
+  uint64_t huge_passed;   // granules that were asked for and used. Grower's
+  uint64_t huge_due_ms;   // when to look whether growth goes on, UINT64_MAX: need not
+  uint64_t huge_seen_end; // `end` at the last look
 };
 extern struct hz_arena_state hz_arena_state;
 
@@ -99,6 +103,9 @@ bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out);
 // Returns: false when that is not so, or refused.
 bool hz_grow_take_from(uint64_t from, uint64_t count);
 
+// Effect: `end` moves up to `to`; what lies between is nobody's, and the caller's to account for.
+void hz_grow_skip(uint64_t to);
+
 // ---- purge.c. Requires: lock held (given up during system calls).
 
 // Effect: purges the oldest dirty granules until at most `keep` of them are left, those younger
@@ -113,11 +120,18 @@ void hz_purge_schedule(void);
 
 // ---- huge.c
 
-// Effect: decides after growth whether what lies above should be huge. Requires: no lock; the
-// growing thread.
-void hz_huge_consider(uint64_t committed_before, uint64_t committed, uint64_t used);
-// Whether a granule lies where huge pages were asked for. Requires: lock held.
-bool hz_huge_is(uint64_t granule);
+// Effect: after growth asks for huge pages, or withdraws where the frontier has passed. Requires:
+// no lock; the growing thread. `need`: what the growth was for.
+void hz_huge_on_growth(uint64_t end, uint64_t need, uint64_t used);
+// Effect: a large block taken at the frontier gets small pages. Requires: lock held (given up).
+void hz_huge_on_take(uint64_t start, uint64_t count);
+// Effect: when growth pauses (or at once) gives back what is left of the last huge page. Requires:
+// lock held (given up).
+void hz_huge_tick(uint64_t now_ms, bool at_once);
+// Returns: the granules of a huge page when some were asked for, else 1. What is purged begins at
+// its multiples.
+uint64_t hz_huge_unit(void);
+uint64_t hz_huge_granules(void);
 
 // ---- meta.c
 size_t hz_meta_bytes(void);
