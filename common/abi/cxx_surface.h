@@ -30,10 +30,10 @@ HZ_INLINE void *hz_abi_new(size_t bytes, enum hz_api api, bool may_throw) {
 // An alignment that is no power of two is undefined for C++; here it is a request that never
 // succeeds.
 HZ_INLINE void *hz_abi_new_aligned(size_t bytes, size_t align, enum hz_api api, bool may_throw) {
-  void *p = HZ_LIKELY(hz_is_pow2(align)) ? HZ_P(alloc_aligned)(align, bytes, api) : NULL;
-  if (HZ_LIKELY(p != NULL))
-    return p;
-  return HZ_P(new_slow)(hz_is_pow2(align) ? bytes : SIZE_MAX, 0, api, may_throw);
+  if (HZ_UNLIKELY(!hz_is_pow2(align)))
+    return HZ_P(new_slow)(SIZE_MAX, 0, api, may_throw);
+  void *p = HZ_P(alloc_aligned)(align, bytes, api);
+  return HZ_LIKELY(p != NULL) ? p : HZ_P(new_slow)(bytes, align, api, may_throw);
 }
 
 // std::nothrow_t const & and std::align_val_t, as C sees them.

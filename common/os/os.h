@@ -87,12 +87,11 @@ struct hz_os_stats {
 void hz_os_stats_read(struct hz_os_stats *out);
 const char *hz_os_call_name(enum hz_os_call kind);
 
-// The seam of tests. A program that links //common/os:os_seam (which defines this function) sees
-// every call above before the kernel does; when it returns true the call fails with ENOMEM without
-// reaching the kernel. Where nobody defines it its address is null: the code of a test and of a
-// release is the same, and a release has no pointer of ours to overwrite. (Not hidden: gold gives a
-// hidden weak symbol that nobody defines the address of the image.)
-bool hz_os_seam_fails(enum hz_os_call kind, size_t bytes) __attribute__((weak));
+// The seam of tests. Every call above asks this function first; when it returns true the call fails
+// with ENOMEM without reaching the kernel. Here it is a weak "no" that a program replaces by
+// linking os_seam: the code of a test and of a release is the same, and a release has no pointer to
+// overwrite and no name to hook from outside.
+HZ_HIDDEN bool hz_os_seam_fails(enum hz_os_call kind, size_t bytes);
 #if HZ_OS_SEAM
 // What //common/os:os_seam asks; NULL (the default) lets every call through.
 extern bool (*hz_os_seam)(enum hz_os_call kind, size_t bytes);
