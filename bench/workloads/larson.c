@@ -221,6 +221,7 @@ int main(int argc, char **argv) {
     bury(&lineages[i], &totals);
     generations += lineages[i].generations;
   }
+  wl_ledger_require_empty(&lane.ledger);
   totals.live_high_bytes = (uint64_t)lane.ledger.high;
   totals.live_error_bytes = (uint64_t)lane.ledger.error_bytes;
   struct wl_result result;

@@ -302,6 +302,9 @@ int main(int argc, char **argv) {
   for (unsigned i = 0; i < threads; i++) {
     wl_share_close(&workers[i].share);
   }
+  if ((lane.care & WL_CARE_CHECK) != 0) { // the null allocator does not keep the sizes in blocks
+    wl_ledger_require_empty(&lane.ledger);
+  }
   totals.live_high_bytes = (uint64_t)lane.ledger.high;
   totals.live_error_bytes = (uint64_t)lane.ledger.error_bytes;
   struct wl_result result;

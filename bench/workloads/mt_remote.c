@@ -386,6 +386,7 @@ static int report(const struct wl_options *options, const struct lane *lane,
     sum.waits += t->waits;
     turnovers = workers[i].turnovers < turnovers ? workers[i].turnovers : turnovers;
   }
+  wl_ledger_require_empty(&lane->ledger);
   const struct plan *plan = &lane->plan;
   const uint64_t frees = sum.local_frees + sum.remote_frees;
   const double effective = percent(sum.remote_frees, frees);

@@ -203,6 +203,7 @@ static int report(const struct wl_options *options, struct lane *lane, struct wo
   for (unsigned i = 0; i < threads; i++) {
     wl_share_close(&workers[i].share);
   }
+  wl_ledger_require_empty(&lane->ledger);
   totals.live_high_bytes = (uint64_t)lane->ledger.high;
   totals.live_error_bytes = (uint64_t)lane->ledger.error_bytes;
   struct wl_result result;

@@ -1,5 +1,8 @@
 #include "bench/workloads/common/ledger.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #define FLOOR_BLOCKS 8 // a random walk of +-max/2 steps leaves +-8 max after some 256 steps
 #define FLOOR_LEAST_BYTES 16384      // below that, publishing would be felt
 #define FLOOR_MOST_BYTES (256 << 10) // blocks of this size are slow enough to publish each of them
@@ -41,4 +44,12 @@ void wl_share_close(struct wl_share *share) {
   wl_share_publish(share);
   // Relaxed: as above.
   __atomic_add_fetch(&share->ledger->error_bytes, share->largest_bound, __ATOMIC_RELAXED);
+}
+
+void wl_ledger_require_empty(const struct wl_ledger *ledger) {
+  if (ledger->published != 0) {
+    fprintf(stderr, "the lane is broken: all is freed, and %lld bytes are counted as alive\n",
+            (long long)ledger->published);
+    exit(1);
+  }
 }

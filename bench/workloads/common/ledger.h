@@ -51,6 +51,10 @@ void wl_share_open(struct wl_share *share, struct wl_ledger *ledger);
 // Effect: publishes what is left, and adds this thread's greatest bound to the error.
 void wl_share_close(struct wl_share *share);
 
+// Main, once all shares are closed and every block is freed. Effect: ends the program with a
+// sentence when the ledger does not say so too: the lane lost a block or freed one twice.
+void wl_ledger_require_empty(const struct wl_ledger *ledger);
+
 // Effect: publishes d_i and chooses the next bound. Slow path of wl_share_add.
 void wl_share_publish(struct wl_share *share);
 

@@ -89,6 +89,19 @@ TEST(Ledger, BlocksLargerThanTheBoundArePublishedAtOnce) {
   expect_within_bound(walk);
 }
 
+TEST(LedgerDeathTest, ALostBlockIsNoticed) {
+  Walk walk(2, 64);
+  walk.step(0, 64);
+  walk.step(1, -64);
+  walk.close();
+  wl_ledger_require_empty(&walk.ledger);
+  Walk lost(2, 64);
+  lost.step(0, 64);
+  lost.close();
+  EXPECT_EXIT(wl_ledger_require_empty(&lost.ledger), ::testing::ExitedWithCode(1),
+              "64 bytes are counted as alive");
+}
+
 TEST(Ledger, ConcurrentThreadsLoseNothing) {
   constexpr unsigned kThreads = 8;
   constexpr int64_t kBlocks = 20000;
