@@ -14,6 +14,12 @@
 #include "hz3/tick.h"
 #include "hz3/transfer.h"
 
+// How much idle work (flushes count more than single blocks) makes a thread look at all of its
+// bins.
+#define IDLE_MOST 64u
+#define IDLE_FLUSH 4u
+#define IDLE_BLOCK 1u
+
 static void *no_slots[2] = {NULL, HZ3_FULL};
 struct hz3_cache hz3_cache_none = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
 struct hz3_cache hz3_cache_gone = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
@@ -99,18 +105,35 @@ static void bin_release(struct hz3_cache *c, unsigned cls, unsigned n, enum wher
   hz_store_relaxed(&c->tops[cls], bottom + (count - n));
 }
 
-// Effect: after many flushes that nobody profited from, the program is giving memory back for good:
-// what lies in bins and on stacks that nobody needed since the last time goes to the spans too.
-static void empty_all_unwanted(struct hz3_cache *c, enum hz_api api) {
+// Nobody wants blocks of this class: all that lie in the bin and in the transfer layer go back to
+// their spans. Where most of the spans' memory is free, each block that stayed would hold a whole
+// span for nothing: then the bin takes no more until the program allocates again.
+static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
+  struct hz3_bin *bin = &c->bins[cls];
+  hz3_count_seen(HZ3_SEEN_EMPTIED);
+  bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
+  (void)hz3_transfer_drain(cls, api);
+  if (bin->capacity == 0)
+    return;
+  bin->giving = c->receding || hz3_span_is_sparse(cls);
+  bin_shrink(c, cls,
+             bin->giving ? 0 : hz_max(hz3_shape[cls].batch / 2u, hz3_shape[cls].capacity_min));
+}
+
+// Effect: counts what was freed and wanted by nobody; after much of it the program is giving memory
+// back for good, and every class that was not asked for since the last time is given up.
+static void note_idle(struct hz3_cache *c, unsigned weight, enum hz_api api) {
+  c->idle += weight;
+  if (c->idle < IDLE_MOST)
+    return;
+  c->idle = 0;
+  c->receding = hz3_heap_is_receding();
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     struct hz3_bin *bin = &c->bins[cls];
     uint32_t takes = hz_load_relaxed(&hz3_transfer[cls].takes);
-    bool wanted = takes != bin->takes_seen;
+    if (takes == bin->takes_seen)
+      bin_give_up(c, cls, api);
     bin->takes_seen = takes;
-    if (wanted)
-      continue;
-    bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
-    (void)hz3_transfer_drain(cls, api);
   }
 }
 
@@ -170,7 +193,8 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
   hz_signal_fence();
   struct hz3_bin *bin = &c->bins[cls];
   bin->missed = bin->used = 1;
-  c->idle_flushes = 0;
+  bin->giving = 0;
+  c->idle = 0;
   (void)bin_grow(c, cls);
   void *alone, **bottom = hz3_bin_bottom(c, cls);
   void **out = bin->capacity != 0 ? bottom + 1 : &alone;
@@ -193,42 +217,36 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
 
 // ---- a bin is full ----
 
-// Effect: makes room in a full bin.
-static void bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
+// Effect: makes room in a full bin. Returns: whether there is room.
+static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
   uint32_t takes = hz_load_relaxed(&hz3_transfer[cls].takes);
-  bool wanted = takes != bin->takes_seen, alternates = bin->missed;
+  bool wanted = takes != bin->takes_seen || bin->missed;
   bin->takes_seen = takes;
   bin->missed = 0;
   bin->used = 1;
-  if ((wanted || alternates) && bin_grow(c, cls))
-    return;
-  if (bin->capacity == 0)
-    return;
-  if (wanted || alternates) {
-    c->idle_flushes = 0;
-    bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
-    return;
+  if (wanted || (bin->capacity == 0 && !bin->giving)) {
+    bin->giving = 0;
+    c->idle = 0;
+    if (!bin_grow(c, cls) && bin->capacity != 0)
+      bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
+    return bin->capacity != 0;
   }
-  hz3_count_seen(HZ3_SEEN_EMPTIED);
-  bin_release(c, cls, bin->capacity, TO_SPANS, api);
-  bin_shrink(c, cls, hz_max(hz3_shape[cls].batch / 2u, hz3_shape[cls].capacity_min));
-  (void)hz3_transfer_drain(cls, api);
-  if (++c->idle_flushes % 16 == 0)
-    empty_all_unwanted(c, api);
+  if (!bin->giving)
+    bin_give_up(c, cls, api);
+  note_idle(c, bin->giving ? IDLE_BLOCK : IDLE_FLUSH, api);
+  return bin->capacity != 0;
 }
 
 HZ_NOINLINE void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api api) {
   hz_store_relaxed(&c->busy, 1u);
   hz_signal_fence();
-  if (c->bins[cls].capacity == 0)
-    (void)bin_grow(c, cls);
-  else
-    bin_make_room(c, cls, api);
-  if (c->bins[cls].capacity != 0) {
+  if (bin_make_room(c, cls, api)) {
     void **top = c->tops[cls];
     top[1] = p;
     hz_store_relaxed(&c->tops[cls], top + 1);
+  } else if (c->bins[cls].giving) {
+    hz3_span_put(cls, &p, 1, api);
   } else {
     hz3_transfer_give(cls, &p, 1, &c->spare, api);
   }

@@ -37,6 +37,7 @@ HZ_EXTERN_C_BEGIN
 struct hz3_bin {
   uint16_t capacity;   // 0: the class is not cached; tops[cls] is the bin that is empty and full
   uint8_t missed;      // ran empty since it last ran full
+  uint8_t giving;      // takes no blocks, they go to the spans; capacity is 0
   uint8_t used;        // ran empty or full since the last tick of this cache
   uint32_t takes_seen; // hz3_transfer.takes when this bin last ran empty or full
 };
@@ -52,7 +53,8 @@ struct hz3_cache {
   uint64_t charged;            // bytes of credit held (tick.h)
   uint32_t spare;              // an empty batch, or 0
   uint32_t tick_seen;          // hz3_tick_count when the bins were last halved
-  uint32_t idle_flushes;       // in a row, of bins that nobody took from
+  uint32_t idle;               // freed in a row and wanted by nobody, weighted (cache.c)
+  uint32_t receding;           // the heap was, when last looked at (tick.h)
   uint32_t busy;               // a slow path is at work: a forked child must not read it
   uint32_t alive;              // of a thread that has not ended
   struct hz3_cache *next;      // all caches ever made

@@ -5,6 +5,9 @@
 
 #include "hz3/observe.h"
 
+// Below this, what a class holds in half-empty spans is not worth a slower free.
+#define SPARSE_BYTES (256 * HZ_KIB)
+
 struct hz3_central hz3_central[HZ_CLASS_COUNT];
 
 // ---- one span ----
@@ -183,7 +186,7 @@ static void spans_close(uint32_t name) {
 static void central_add(struct hz3_central *c, uint32_t name) {
   struct hz3_span *s = hz3_span_of(name - 1);
   list_add(c, s, name - 1, list_for(s));
-  c->spans++;
+  hz_store_relaxed(&c->spans, c->spans + 1);
   c->carving = name;
 }
 
@@ -267,7 +270,7 @@ static void central_put(struct hz3_central *c, unsigned cls, void *p, uint32_t *
     return;
   }
   list_remove(c, s);
-  c->spans--;
+  hz_store_relaxed(&c->spans, c->spans - 1);
   if (c->carving == first + 1)
     c->carving = 0;
   for (unsigned i = 0; i < hz3_shape[cls].span_granules; i++)
@@ -307,6 +310,14 @@ size_t hz3_span_out_bytes(void) {
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     sum += hz_load_relaxed(&hz3_central[cls].blocks_out) * hz_class_bytes(cls);
   return sum;
+}
+
+bool hz3_span_is_sparse(unsigned cls) {
+  const struct hz3_central *c = &hz3_central[cls];
+  size_t whole =
+      (size_t)hz_load_relaxed(&c->spans) * hz3_shape[cls].span_granules * HZ_GRANULE_BYTES;
+  size_t out = hz_load_relaxed(&c->blocks_out) * hz_class_bytes(cls);
+  return whole >= SPARSE_BYTES && out < whole / 2;
 }
 
 static bool span_is_valid(struct hz3_span *s, uint64_t granule, unsigned cls, uint8_t list) {

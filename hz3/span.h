@@ -74,6 +74,10 @@ void hz3_span_stats_read(unsigned cls, struct hz3_span_stats *out);
 // Returns: bytes of blocks that are out, over all classes; a sum without locks.
 size_t hz3_span_out_bytes(void);
 
+// Returns: whether most of the class's spans is free, and enough of it to matter. A look without
+// locks.
+bool hz3_span_is_sparse(unsigned cls);
+
 // Effect: none. Returns: whether every invariant above holds for every span of the class (takes its
 // lock).
 bool hz3_span_is_valid(unsigned cls);

@@ -17,6 +17,7 @@ uint16_t hz3_transfer_limits[HZ_CLASS_COUNT];
 static uint64_t least_bound_bytes; // constant after init
 static uint32_t interval_ms;       // constant after init
 static uint64_t last_tick_ms;
+static uint64_t peak_bytes; // of blocks out of spans; forgets a 64th at each tick
 
 // Each class may keep an equal part of half the bound, but at least a batch where the bound allows
 // (the hundredth, not the 88th, makes up for those that need it).
@@ -36,6 +37,11 @@ void hz3_tick_init(uint64_t cache_max_bytes, uint32_t purge_delay_ms) {
   interval_ms = (uint32_t)hz_max(purge_delay_ms / 4, 10);
   hz3_bound_bytes = cache_max_bytes;
   limits_compute(cache_max_bytes);
+}
+
+bool hz3_heap_is_receding(void) {
+  uint64_t peak = hz_load_relaxed(&peak_bytes);
+  return peak >= HZ_MIB && hz3_span_out_bytes() < peak / 8;
 }
 
 bool hz3_credit_take(size_t bytes, size_t held) {
@@ -62,7 +68,9 @@ void hz3_tick_now(uint64_t now_ms) {
     hz3_transfer_age(cls);
   struct hz_large_stats large;
   hz_large_stats_read(&large);
-  uint64_t bound = hz_max(least_bound_bytes, (hz3_span_out_bytes() + large.live_bytes) / 5);
+  uint64_t out = hz3_span_out_bytes(), peak = hz_load_relaxed(&peak_bytes);
+  hz_store_relaxed(&peak_bytes, hz_max(out, peak - peak / 64));
+  uint64_t bound = hz_max(least_bound_bytes, (out + large.live_bytes) / 5);
   hz_store_relaxed(&hz3_bound_bytes, bound);
   limits_compute(bound);
   hz_large_tick(now_ms);

@@ -32,6 +32,10 @@ HZ_INLINE unsigned hz3_transfer_limit(unsigned cls) {
   return hz_load_relaxed(&hz3_transfer_limits[cls]);
 }
 
+// Returns: whether the program holds less than an eighth of what it held at its recent peak, and
+// the difference matters: then blocks in bins hold spans that would be free.
+bool hz3_heap_is_receding(void);
+
 // Effect: `bytes` of capacity are granted to a bin of a thread that holds `held` already, or
 // refused.
 bool hz3_credit_take(size_t bytes, size_t held);
