@@ -9,5 +9,6 @@
 #include "bench/lab/launcher.h"
 
 int command_compare(struct launcher *l, int argc, char **argv);
+int command_ab(struct launcher *l, int argc, char **argv);
 
 #endif

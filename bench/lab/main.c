@@ -17,6 +17,7 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
     {"compare", command_compare, "every allocator, same conditions, one verdict"},
+    {"ab", command_ab, "B against A in paired rounds: GO, NO-GO or NEUTRAL, and a record"},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
 

@@ -35,11 +35,17 @@ void progress_say(struct progress *p, const char *what, double left_s, bool alwa
   double elapsed = progress_elapsed_s(p);
   if (left_s >= 0)
     text_span(left, sizeof left, left_s);
+  char place[48];
+  if (p->total > 0)
+    snprintf(place, sizeof place, "%zu/%zu", p->done + 1, p->total);
+  else
+    snprintf(place, sizeof place, "cell %zu", p->done + 1);
+  const char *about = p->total > 0 ? "about" : "at most";
   if (p->on_terminal) {
-    fprintf(stderr, "\r\033[K%zu/%zu  %s  about %s left", p->done + 1, p->total, what, left);
+    fprintf(stderr, "\r\033[K%s  %s  %s %s left", place, what, about, left);
     p->line_open = true;
   } else if (always || elapsed - p->said_s >= PIPE_EVERY_S) {
-    fprintf(stderr, "%zu/%zu  %s  about %s left\n", p->done + 1, p->total, what, left);
+    fprintf(stderr, "%s  %s  %s %s left\n", place, what, about, left);
     p->said_s = elapsed;
   }
   fflush(stderr);

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/* Invariant: done <= total. */
+/* Invariant: done <= total; total == 0: nobody knows. */
 struct progress {
   size_t done;
   size_t total;

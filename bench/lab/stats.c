@@ -89,21 +89,37 @@ static void resample_medians(const double *values, size_t n, double *medians, un
 }
 
 struct interval stats_median_interval(const double *values, size_t n, uint64_t seed) {
-  struct interval interval = {NAN, NAN};
   if (n == 0)
-    return interval;
+    return (struct interval){NAN, NAN};
   if (n < STATS_ROUNDS_FOR_95) {
     double *copy = sorted_copy(values, n);
-    interval = (struct interval){copy[0], copy[n - 1]};
+    struct interval range = {copy[0], copy[n - 1]};
     free(copy);
-    return interval;
+    return range;
   }
   double *medians = lab_zalloc(STATS_RESAMPLES * sizeof *medians);
   resample_medians(values, n, medians, STATS_RESAMPLES, seed);
   stats_sort(medians, STATS_RESAMPLES);
-  interval.low = stats_quantile(medians, STATS_RESAMPLES, 0.025);
-  interval.high = stats_quantile(medians, STATS_RESAMPLES, 0.975);
+  struct interval interval = {stats_quantile(medians, STATS_RESAMPLES, 0.025),
+                              stats_quantile(medians, STATS_RESAMPLES, 0.975)};
   free(medians);
+  return interval;
+}
+
+struct interval stats_median_interval_exact(const double *values, size_t n, double confidence) {
+  double tail = 0; /* chance that at most `below` of n samples lie under the median */
+  double term = pow(0.5, (double)n); /* chance of exactly that many */
+  size_t below = 0;
+  while (2 * below < n && tail + term <= (1 - confidence) / 2) {
+    tail += term;
+    below++;
+    term *= (double)(n - below + 1) / (double)below;
+  }
+  if (below == 0)
+    return (struct interval){-INFINITY, INFINITY};
+  double *copy = sorted_copy(values, n);
+  struct interval interval = {copy[below - 1], copy[n - below]};
+  free(copy);
   return interval;
 }
 

@@ -77,6 +77,31 @@ TEST(Stats, IntervalOfTheMice) {
   EXPECT_DOUBLE_EQ(i.high, 141);
 }
 
+TEST(Stats, ExactIntervalTakesTheTabledRanks) {
+  // Ranks of the published tables of the sign test (two-sided 95 %): n 10: 2 and 9, n 20: 6 and 15,
+  // n 30: 10 and 21; n 5 has none; at 99 %: n 10: 1 and 10, n 30: 8 and 23.
+  std::vector<double> values(30);
+  for (int i = 0; i < 30; i++)
+    values[i] = i + 1;
+  interval i = stats_median_interval_exact(values.data(), 10, 0.95);
+  EXPECT_EQ(i.low, 2);
+  EXPECT_EQ(i.high, 9);
+  i = stats_median_interval_exact(values.data(), 20, 0.95);
+  EXPECT_EQ(i.low, 6);
+  EXPECT_EQ(i.high, 15);
+  i = stats_median_interval_exact(values.data(), 30, 0.95);
+  EXPECT_EQ(i.low, 10);
+  EXPECT_EQ(i.high, 21);
+  i = stats_median_interval_exact(values.data(), 10, 0.99);
+  EXPECT_EQ(i.low, 1);
+  EXPECT_EQ(i.high, 10);
+  i = stats_median_interval_exact(values.data(), 30, 0.99);
+  EXPECT_EQ(i.low, 8);
+  EXPECT_EQ(i.high, 23);
+  EXPECT_TRUE(std::isinf(stats_median_interval_exact(values.data(), 5, 0.95).low));
+  EXPECT_EQ(stats_median_interval_exact(values.data(), 6, 0.95).low, 1);
+}
+
 TEST(Stats, FewRoundsGiveTheRange) {
   const double values[] = {1.2, 0.9, 1.1};
   const interval i = stats_median_interval(values, 3, 5);
