@@ -117,7 +117,9 @@ def _archive_impl(ctx):
     toolchain = ctx.attr._toolchain[cc_common.CcToolchainInfo]
 
     # One object, its hidden symbols made local: who takes malloc from it takes all of it, and two
-    # generations could be linked into one program's archive list without clashing inside.
+    # generations could be linked into one program's archive list without clashing inside. Groups are
+    # dissolved first: a local name into a group that the final link drops in favour of the program's
+    # own (the reference to C++'s personality routine is one) would point nowhere.
     ctx.actions.run_shell(
         inputs = depset(objects, transitive = [toolchain.all_files]),
         outputs = [out],
@@ -126,7 +128,7 @@ set -eu
 cc=$1 objcopy=$2 ar=$3 out=$4
 shift 4
 rm -f "$out"
-"$cc" -r -nostdlib -o "$out.o" "$@"
+"$cc" -r -nostdlib -Wl,--force-group-allocation -o "$out.o" "$@"
 "$objcopy" --localize-hidden "$out.o"
 "$ar" rcsD "$out" "$out.o"
 rm -f "$out.o"
