@@ -18,6 +18,8 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     {"compare", command_compare, "every allocator, same conditions, one verdict"},
     {"ab", command_ab, "B against A in paired rounds: GO, NO-GO or NEUTRAL, and a record"},
+    {"hang", command_hang, "repeats a lane until it hangs, and says why"},
+    {"profile", command_profile, "the busiest functions of each allocator, side by side"},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
 

@@ -75,8 +75,12 @@ bool where_make(const char *path) {
     if (slash != NULL)
       *slash = '\0';
     struct stat status;
-    if (mkdir(copy, 0777) != 0 && (stat(copy, &status) != 0 || !S_ISDIR(status.st_mode)))
+    if (mkdir(copy, 0777) != 0 && errno != EEXIST)
       good = false;
+    else if (stat(copy, &status) != 0 || !S_ISDIR(status.st_mode)) {
+      good = false;
+      errno = ENOTDIR;
+    }
     if (slash == NULL)
       break;
     *slash = '/';
