@@ -1,21 +1,20 @@
 // Where the limits of caching come from.
 #include "hz4/bound.h"
 
-#include <fcntl.h>
-
 #include "common/arena/arena.h"
 #include "common/base/bits.h"
 #include "common/os/os.h"
-#include "common/os/syscall.h"
 #include "hz4/magazine.h"
 
 struct hz4_bound hz4_bound;
 struct hz4_bound_counters hz4_bound_counters;
 
 static size_t cache_max;
-static uint32_t share_64ths = 64; // 1..64
+static uint32_t share_4096ths = 4096; // 4..4096
 
 #define QUOTA_MAX_BYTES (128 * HZ_MIB)
+// Granules looked at for the share; a microsecond each at most, once in a round.
+#define SAMPLES 64
 #define QUOTA_MIN_BYTES (32 * HZ_KIB)
 // A bin starts with so much, and few blocks: most classes of most programs never need more.
 #define START_BYTES (4 * HZ_KIB)
@@ -31,41 +30,33 @@ void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes) {
   hz4_bound_refresh();
 }
 
-// Returns: resident bytes of the process, 0 when the system does not say.
-static size_t resident_bytes(void) {
-  char text[128];
-  long fd = hz_syscall4(SYS_openat, AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
-  if (hz_syscall_failed(fd))
-    return 0;
-  long n = hz_syscall3(SYS_read, fd, text, sizeof text);
-  hz_syscall1(SYS_close, fd);
-  long i = 0;
-  while (i < n && text[i] != ' ')
-    i++; // the first number is the size
-  size_t pages = 0;
-  for (i++; i < n && text[i] >= '0' && text[i] <= '9'; i++)
-    pages = pages * 10 + (size_t)(text[i] - '0');
-  return pages * hz_os_page_bytes();
-}
-
 void hz4_bound_sample(void) {
-  struct hz_arena_stats arena;
-  hz_arena_stats_read(&arena);
-  size_t resident = resident_bytes();
-  size_t share = resident == 0 || arena.used_bytes < cache_max
-                     ? 64
-                     : hz_clamp(resident / (arena.used_bytes / 64) + 1, 1, 64);
-  hz_store_relaxed(&share_64ths, (uint32_t)share);
+  static uint64_t drawn = 0x9e3779b97f4a7c15u; // one tick at a time draws
+  uint64_t end = hz_load_relaxed(&hz_arena.end);
+  size_t pages = 0, resident = 0, in_granule = HZ_GRANULE_BYTES / hz_os_page_bytes();
+  for (unsigned i = 0; i < SAMPLES && end > 0; i++) {
+    drawn = drawn * 6364136223846793005u + 1442695040888963407u;
+    uint64_t granule = (uint64_t)((unsigned __int128)drawn * end >> 64);
+    uint8_t tag = hz_load_relaxed(&hz_arena.granules[granule].tag);
+    if (tag < HZ_CLASS_FIRST || tag > HZ_CLASS_LAST)
+      continue;
+    pages += in_granule;
+    resident += hz_os_resident_pages(hz_granule_address(granule), HZ_GRANULE_BYTES);
+  }
+  bool enough = pages >= SAMPLES / 4 * in_granule;
+  // A sample that met no page says: below one in a thousand.
+  size_t share = enough ? hz_min(resident * 4096 / pages + 4, 4096) : 4096;
+  hz_store_relaxed(&share_4096ths, (uint32_t)share);
 }
 
 size_t hz4_bound_resident(size_t cached_bytes) {
-  return cached_bytes / 64 * hz_load_relaxed(&share_64ths);
+  return cached_bytes / 4096 * hz_load_relaxed(&share_4096ths);
 }
 
 void hz4_bound_refresh(void) {
   // out = live + cached, and cached <= live / 4: a fifth of what is out.
   size_t out = hz_load_relaxed(&hz4_bound_counters.out_bytes);
-  size_t total = hz_max(cache_max, out / 5) / hz_load_relaxed(&share_64ths) * 64;
+  size_t total = hz_max(cache_max, out / 5) / hz_load_relaxed(&share_4096ths) * 4096;
   size_t owners = hz_max(hz_load_relaxed(&hz4_bound_counters.owners), 1);
   size_t quota = hz_clamp(total / 2 / owners, QUOTA_MIN_BYTES, QUOTA_MAX_BYTES);
   hz_store_relaxed(&hz4_bound.owner_quota, quota);

@@ -5,8 +5,8 @@
 //     an owner's bins (a thread, or a CPU)    <=  owner_quota  = half of it, shared by the owners
 //     the depot                               <=  depot_max    = the rest
 //
-//   share = resident bytes of the process / bytes in use of the arena, at most 1: the part of our
-//   memory that has pages. It is sampled by the tick; before the first sample it is 1. Blocks that
+//   share = the part of Small's and Mid's memory that has pages, at most 1: sampled by the tick
+//   (mincore of some granules); before the first sample it is 1. Blocks that
 //   a program never touches (or touches at their edges) cost addresses, not memory, and may be
 //   kept.
 //
@@ -43,7 +43,7 @@ extern HZ_HIDDEN struct hz4_bound_counters hz4_bound_counters;
 // measure.
 void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes);
 
-// Effect: samples `share`: one read of /proc/self/statm. Hold no lock.
+// Effect: samples `share`. System calls: hold no lock. One thread at a time.
 void hz4_bound_sample(void);
 // Effect: the limits follow the live bytes and the number of owners. A few nanoseconds.
 void hz4_bound_refresh(void);

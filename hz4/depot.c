@@ -80,7 +80,7 @@ static size_t give_back(unsigned cls, int64_t blocks, uint64_t freed_ms) {
 
 // A depot with less resident memory than this keeps its working set, whatever the low-water marks
 // say.
-#define KEEP_RESIDENT_BYTES (2 * HZ_MIB)
+#define KEEP_RESIDENT_BYTES (8 * HZ_MIB)
 
 static size_t trim_class(unsigned cls, uint64_t now_ms, uint64_t idle_ms, bool surplus) {
   struct hz4_depot_class *d = &hz4_depot[cls];

@@ -17,8 +17,8 @@
 #include "common/os/os.h"
 #include "hz4/bound.h"
 #include "hz4/cache.h"
+#include "hz4/custody.h"
 #include "hz4/depot.h"
-#include "hz4/duplicate.h"
 #include "hz4/observe.h"
 #include "hz4/self.h"
 #include "hz4/shared.h"
@@ -84,7 +84,7 @@ HZ_INLINE unsigned hz4_cap(const struct hz4_cache *c, unsigned cls) {
 HZ_INLINE bool hz4_put_away(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
                             void **top, uint64_t now_ms) {
   unsigned retries = 0, count = hz4_top_count(top);
-  hz4_duplicate_check(cls, top, count);
+  hz4_custody_leave(cls, top + 1 - count, count);
   bool passed = hz4_depot_put(cls, top, &c->debt, now_ms, &retries);
   hz4_observe_add(HZ4_SEEN_RETRIES, retries);
   if (passed) {
@@ -201,6 +201,8 @@ HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
       if (top)
         f->spare_put(c, hz4_magazine_of(top));
       top = full;
+      unsigned count = hz4_top_count(top);
+      hz4_custody_enter(cls, top + 1 - count, count);
     } else {
       return hz4_refill(f, c, cls, top);
     }
@@ -234,6 +236,7 @@ HZ_INLINE void hz4_overflow(const struct hz4_front_ops *f, unsigned cls, void *p
   if (!top) {
     struct hz4_magazine *m = f->spare_get(c);
     if (HZ_UNLIKELY(!m)) { // no metadata to be had: the block goes home at once
+      hz4_custody_leave(cls, &p, 1);
       hz4_shared_give(cls, &p, 1, 0);
       return;
     }

@@ -11,9 +11,25 @@
 
 struct hz4_cpus hz4_cpus;
 
-// Where libc has registered the kernel's area, from the thread pointer; absent before glibc 2.35.
+// Where libc has registered the kernel's area, from the thread pointer. Weak where the libc we are
+// built against has none; strong where it has, because a linker that makes a program resolves a
+// weak name that only the dynamic loader defines to zero.
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+#include <sys/rseq.h>
+static bool area_offset(uintptr_t *offset) {
+  *offset = (uintptr_t)__rseq_offset;
+  return __rseq_size != 0;
+}
+#else
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
+static bool area_offset(uintptr_t *offset) {
+  if (!&__rseq_size || !&__rseq_offset)
+    return false;
+  *offset = (uintptr_t)__rseq_offset;
+  return __rseq_size != 0;
+}
+#endif
 
 // As many CPUs as any kernel numbers; a table is made for those that this one may have.
 #define CPUS_MAX 8192u
@@ -126,9 +142,8 @@ bool hz4_cpu_thread_is_registered(void) {
 }
 
 bool hz4_cpu_init(void) {
-  if (!&__rseq_size || !&__rseq_offset || __rseq_size == 0)
+  if (!area_offset(&hz4_cpus.area_offset))
     return false;
-  hz4_cpus.area_offset = (uintptr_t)__rseq_offset;
   unsigned count = possible_cpus();
   if (count == 0 || !hz4_cpu_thread_is_registered() || !barrier_register())
     return false;
@@ -150,6 +165,7 @@ static void blocks_give(unsigned cls, void **top, uint64_t now_ms, size_t *bytes
   if (!hz4_top_is_real(top))
     return;
   unsigned count = hz4_top_count(top);
+  hz4_custody_leave(cls, top + 1 - count, count);
   hz4_shared_give(cls, top + 1 - count, count, now_ms);
   hz4_magazine_put(hz4_magazine_of(top));
   *bytes += count * hz_class_bytes(cls);

@@ -22,7 +22,7 @@ static void begin(void) {
   const struct hz4_options *o = &hz4_options;
   hz_fail_set_backtrace(o->on_fault == HZ4_FAULT_BACKTRACE);
   const struct hz_arena_config arena = {
-      .side_bytes = HZ4_SPAN_BYTES,
+      .side_bytes = HZ4_SIDE_BYTES,
       .purge_delay_ms = (uint32_t)o->purge_delay_ms,
       .huge_pages = o->huge_pages != HZ4_HUGE_OFF,
       .memory_limit_bytes = o->memory_limit,

@@ -2,64 +2,64 @@
 
 #include "common/base/units.h"
 
-// Not given: the profile decides.
-#define BY_PROFILE UINT64_MAX
+// Profile `speed`.
+#define DELAY_MS 100u
+#define CACHE_BYTES (32 * HZ_MIB)
+#define MAGAZINE_BYTES (4 * HZ_MIB)
+#define NEVER_MS 3600000u // balanced: no purging on the way
 
 struct hz4_options hz4_options = {
-    .purge_delay_ms = BY_PROFILE,
-    .huge_pages = BY_PROFILE,
-    .cache_max = BY_PROFILE,
-    .magazine_max = BY_PROFILE,
+    .purge_delay_ms = DELAY_MS,
+    .cache_max = CACHE_BYTES,
+    .magazine_max = MAGAZINE_BYTES,
 };
 
 static const char *const profile_words[] = {"speed", "balanced", "lean", NULL};
 static const char *const fault_words[] = {"abort", "backtrace", NULL};
-static const char *const huge_words[] = {"adaptive", "on", "off", NULL};
+static const char *const huge_words[] = {"on", "off", NULL};
 static const char *const front_words[] = {"auto", "thread", "cpu", NULL};
 
 const struct hz_option hz4_options_table[] = {
     {"PROFILE", HZ_OPTION_WORD, profile_words, 0, 0, &hz4_options.profile,
-     "speed (default); balanced: no purging on the way; lean: small caches, prompt purging, no "
+     "`balanced` does not purge on the way; `lean` keeps small caches, purges promptly and uses no "
      "huge pages."},
     {"ON_FAULT", HZ_OPTION_WORD, fault_words, 0, 0, &hz4_options.on_fault,
-     "What follows the line that names a fault: abort (default), or a raw backtrace and abort."},
-    {"PURGE_DELAY_MS", HZ_OPTION_NUMBER, NULL, 0, 3600000, &hz4_options.purge_delay_ms,
-     "How long memory stays unused before it goes back to the OS; default 100, lean 10, balanced "
-     "10000."},
+     "What follows the line that names a fault."},
+    {"PURGE_DELAY_MS", HZ_OPTION_NUMBER, NULL, 0, NEVER_MS, &hz4_options.purge_delay_ms,
+     "How long memory stays unused before it goes back to the OS, while the program is active "
+     "(lean: "
+     "10, balanced: an hour)."},
     {"HUGE_PAGES", HZ_OPTION_WORD, huge_words, 0, 0, &hz4_options.huge_pages,
-     "adaptive (default), on, or off (lean): whether densely used memory asks for huge pages."},
-    {"MEMORY_LIMIT", HZ_OPTION_BYTES, NULL, 0, UINT64_MAX / 2, &hz4_options.memory_limit,
-     "Beyond so many bytes malloc returns NULL; default 0, no limit."},
-    {"CACHE_MAX", HZ_OPTION_BYTES, NULL, 0, UINT64_MAX / 2, &hz4_options.cache_max,
-     "Bytes that caches and depot may hold, or a quarter of the live bytes if that is more; "
-     "default 32m, lean 4m."},
-    {"MAGAZINE_MAX", HZ_OPTION_BYTES, NULL, 1024, 64 * 1024 * 1024, &hz4_options.magazine_max,
-     "The most that the blocks of one magazine may measure; default 4m, lean 64k."},
+     "`on` asks for them where the heap grows and is dense (lean: off)."},
+    {"MEMORY_LIMIT", HZ_OPTION_BYTES, NULL, 0, 1024 * HZ_TIB, &hz4_options.memory_limit,
+     "Allocations beyond it fail with ENOMEM; 0: no limit."},
+    {"CACHE_MAX", HZ_OPTION_BYTES, NULL, 64 * HZ_KIB, HZ_TIB, &hz4_options.cache_max,
+     "Most that bins and depot hold together, while a quarter of the live bytes is less (lean: "
+     "4m)."},
+    {"MAGAZINE_MAX", HZ_OPTION_BYTES, NULL, HZ_KIB, 64 * HZ_MIB, &hz4_options.magazine_max,
+     "Most that the blocks of one magazine measure (lean: 64k)."},
     {"FRONT", HZ_OPTION_WORD, front_words, 0, 0, &hz4_options.front,
-     "Caches of threads, of CPUs, or auto (default): of threads until these outnumber the CPUs."},
+     "Bins of threads, of CPUs, or `auto`: of threads until these outnumber the CPUs."},
 };
 const size_t hz4_options_count = sizeof hz4_options_table / sizeof hz4_options_table[0];
 
-struct by_profile {
-  uint64_t purge_delay_ms, huge_pages, cache_max, magazine_max;
-};
-static const struct by_profile by_profile[] = {
-    [HZ4_PROFILE_SPEED] = {100, HZ4_HUGE_ADAPTIVE, 32 * HZ_MIB, 4 * HZ_MIB},
-    [HZ4_PROFILE_BALANCED] = {10000, HZ4_HUGE_ADAPTIVE, 32 * HZ_MIB, 4 * HZ_MIB},
-    [HZ4_PROFILE_LEAN] = {10, HZ4_HUGE_OFF, 4 * HZ_MIB, 64 * HZ_KIB},
-};
-
-static void fill_in(uint64_t *value, uint64_t from_profile) {
-  if (*value == BY_PROFILE)
-    *value = from_profile;
+// A value that still is what it was before reading is the profile's to choose.
+static void choose(uint64_t *value, uint64_t usual, uint64_t profiles) {
+  if (*value == usual)
+    *value = profiles;
 }
 
 void hz4_options_init(void) {
-  if (!HZ_FAST)
-    hz_options_read("HZ4_", hz4_options_table, hz4_options_count);
-  const struct by_profile *p = &by_profile[hz4_options.profile];
-  fill_in(&hz4_options.purge_delay_ms, p->purge_delay_ms);
-  fill_in(&hz4_options.huge_pages, p->huge_pages);
-  fill_in(&hz4_options.cache_max, p->cache_max);
-  fill_in(&hz4_options.magazine_max, p->magazine_max);
+  if (HZ_FAST)
+    return;
+  struct hz4_options *o = &hz4_options;
+  hz_options_read("HZ4", hz4_options_table, hz4_options_count);
+  if (o->profile == HZ4_PROFILE_BALANCED)
+    choose(&o->purge_delay_ms, DELAY_MS, NEVER_MS);
+  if (o->profile != HZ4_PROFILE_LEAN)
+    return;
+  choose(&o->purge_delay_ms, DELAY_MS, 10);
+  choose(&o->cache_max, CACHE_BYTES, 4 * HZ_MIB);
+  choose(&o->magazine_max, MAGAZINE_BYTES, 64 * HZ_KIB);
+  o->huge_pages = HZ4_HUGE_OFF;
 }

@@ -11,7 +11,7 @@ HZ_EXTERN_C_BEGIN
 
 enum hz4_profile { HZ4_PROFILE_SPEED, HZ4_PROFILE_BALANCED, HZ4_PROFILE_LEAN };
 enum { HZ4_FAULT_ABORT, HZ4_FAULT_BACKTRACE };
-enum { HZ4_HUGE_ADAPTIVE, HZ4_HUGE_ON, HZ4_HUGE_OFF };
+enum { HZ4_HUGE_ON, HZ4_HUGE_OFF };
 
 struct hz4_options {
   uint64_t profile; // enum hz4_profile

@@ -2,6 +2,7 @@
 
 #include "common/large/large.h"
 #include "hz4/bound.h"
+#include "hz4/custody.h"
 #include "hz4/depot.h"
 #include "hz4/mid.h"
 #include "hz4/small.h"
@@ -18,7 +19,9 @@ unsigned hz4_shared_take(unsigned cls, void **out, unsigned want) {
     hz_large_trim();
     n = take(cls, out, want);
   }
+  hz4_custody_enter(cls, out, n);
   hz_add_relaxed(&hz4_bound_counters.out_bytes, n * hz_class_bytes(cls));
+  hz4_bound_refresh(); // a program that grows may cache more, at once
   return n;
 }
 

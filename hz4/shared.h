@@ -9,10 +9,12 @@
 
 HZ_EXTERN_C_BEGIN
 
-// Returns: how many of `want` blocks were found; 0 when memory is exhausted, after what lies free
-// in depot and caches of large blocks has been given back and tried again.
+// Returns: how many of `want` blocks were found, the caller's as owner now; 0 when memory is
+// exhausted, after what lies free in depot and caches of large blocks has been given back and tried
+// again.
 unsigned hz4_shared_take(unsigned cls, void **out, unsigned want);
-// Effect: n blocks back to their spans; freed_ms: since when they have been free.
+// Effect: n blocks back to their spans; freed_ms: since when they have been free. Requires: they
+// have left their owner (custody.h).
 void hz4_shared_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_ms);
 
 HZ_EXTERN_C_END

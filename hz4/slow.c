@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "common/large/large.h"
+#include "hz4/custody.h"
 #include "hz4/front.h"
 #include "hz4/init.h"
 #include "hz4/observe.h"
@@ -133,6 +134,7 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
     hz4_cpu_overflow(cls, p);
   } else {
     hz4_observe_part(cls, HZ4_SEEN_BARE_FREE);
+    hz4_custody_leave(cls, &p, 1);
     hz4_shared_give(cls, &p, 1, hz_os_now_ms());
   }
   hz4_timed_end(HZ4_TIMED_DRAIN, began);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/fail/check.h"
+#include "hz4/custody.h"
 #include "hz4/self.h"
 
 uint64_t hz4_reciprocal[HZ_CLASS_COUNT];
@@ -60,7 +61,7 @@ struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed) {
     return NULL;
   for (unsigned i = 0; i < layout->span_granules; i++) {
     struct hz4_span *d = hz4_span_at(run.granule + i);
-    memset(d, 0, sizeof *d);
+    memset(d, 0, offsetof(struct hz4_span, array));
     d->cls = (uint8_t)cls;
     d->index = (uint8_t)i;
     struct hz_granule record = {0, (uint16_t)i, (uint8_t)cls, 0};
@@ -68,6 +69,10 @@ struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed) {
     memcpy(&word, &record, sizeof word);
     // Relaxed: no block of it is known to anybody yet.
     hz_store_relaxed((uint64_t *)(void *)&hz_arena.granules[run.granule + i], word);
+  }
+  if (!hz4_custody_open(cls, run.granule, layout->span_granules)) {
+    hz_run_free(run.granule, run.count);
+    return NULL;
   }
   struct hz4_span *s = hz4_span_at(run.granule);
   s->blocks = layout->span_blocks;

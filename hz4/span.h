@@ -29,7 +29,7 @@ HZ_EXTERN_C_BEGIN
 
 #define HZ4_BUCKETS 8u
 #define HZ4_BUCKET_NONE 8u
-#define HZ4_SPAN_INLINE_WORDS 4u
+#define HZ4_SPAN_INLINE_WORDS 2u
 
 struct hz4_span {
   uint32_t next, prev;           // in its list: granule + 1; 0 = none
@@ -42,15 +42,19 @@ struct hz4_span {
   uint8_t was_large;                    // the last thing that was freed here was a large block
   uint64_t *bits;                       // Small: set = free; word[] below where it fits
   uint64_t word[HZ4_SPAN_INLINE_WORDS]; // Mid: [0] set = free, [1] set = free and purged
+  uint8_t *array;                       // custody.h: bytes of small blocks; stays with the granule
+  uint32_t array_bytes;
 };
 #define HZ4_SPAN_BYTES sizeof(struct hz4_span)
+// Behind the descriptor a line of custody bytes, where the variant has them.
+#define HZ4_SIDE_BYTES (HZ_FAST ? HZ4_SPAN_BYTES : 2 * HZ4_SPAN_BYTES)
 _Static_assert(sizeof(struct hz4_span) == 64, "one line per granule");
 
 HZ_INLINE struct hz4_span *hz4_span_at(uint64_t granule) {
-  return (struct hz4_span *)(hz_arena_side + granule * HZ4_SPAN_BYTES);
+  return (struct hz4_span *)(void *)(hz_arena_side + granule * HZ4_SIDE_BYTES);
 }
 HZ_INLINE uint64_t hz4_span_granule(const struct hz4_span *s) {
-  return (uint64_t)((const unsigned char *)s - hz_arena_side) / HZ4_SPAN_BYTES;
+  return (uint64_t)((const unsigned char *)s - hz_arena_side) / HZ4_SIDE_BYTES;
 }
 HZ_INLINE unsigned hz4_span_available(const struct hz4_span *s) {
   return (unsigned)s->free + s->blocks - s->carved;

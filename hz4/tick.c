@@ -15,6 +15,8 @@ struct hz4_tick_state hz4_tick_state;
 
 // Rounds are never closer than this, whatever the delay.
 #define ROUND_MIN_MS 10
+// What was not used for so many rounds is idle. On a crowded machine a thread may wait for a few.
+#define IDLE_ROUNDS 5
 
 void hz4_tick_run(uint64_t now_ms) {
   uint64_t due = hz_load_relaxed(&hz4_tick_state.due_ms);
@@ -26,8 +28,8 @@ void hz4_tick_run(uint64_t now_ms) {
   uint64_t began = hz4_timed_begin(HZ4_TIMED_TRIM);
   hz4_bound_sample();
   hz4_bound_refresh();
-  hz4_cpu_drain_idle(now_ms, round);
-  size_t trimmed = hz4_depot_trim(now_ms, 2 * round);
+  hz4_cpu_drain_idle(now_ms, IDLE_ROUNDS * round);
+  size_t trimmed = hz4_depot_trim(now_ms, IDLE_ROUNDS * round);
   hz4_observe_add(HZ4_SEEN_TRIMS, 1);
   hz4_observe_add(HZ4_SEEN_TRIM_BYTES, trimmed);
   hz4_mid_purge(now_ms - delay);

@@ -1,0 +1,79 @@
+#include "hz4/custody.h"
+
+#include <string.h>
+
+#include "common/fail/check.h"
+#include "hz4/self.h"
+
+// From this class on the bytes lie in the side of the granule itself.
+#define INSIDE_CLASS 32u
+#define INSIDE_SHIFT 10u
+#define INSIDE_BYTES (HZ_GRANULE_BYTES >> INSIDE_SHIFT)
+_Static_assert(INSIDE_BYTES == 64, "one line");
+
+// Starts of blocks of a class lie at least so far apart (log2).
+static unsigned shift_of(unsigned cls) {
+  return cls >= INSIDE_CLASS ? INSIDE_SHIFT : hz_log2_floor(hz_class_bytes(cls));
+}
+
+HZ_INLINE uint8_t *byte_of(bool inside, unsigned shift, const void *p) {
+  struct hz4_span *d = hz4_span_at(hz_granule_of(p));
+  uint8_t *bytes = inside ? (uint8_t *)(d + 1) : d->array;
+  return &bytes[((uintptr_t)p & (HZ_GRANULE_BYTES - 1)) >> shift];
+}
+
+HZ_INLINE void leave(bool inside, unsigned cls, void *const *blocks, unsigned n) {
+  unsigned shift = shift_of(cls);
+  for (unsigned i = 0; i < n; i++) {
+    uint8_t *byte = byte_of(inside, shift, blocks[i]);
+    if (HZ_UNLIKELY(hz_load_relaxed(byte) != 0))
+      hz_fail_double_free(blocks[i], hz_class_bytes(cls), hz4_api());
+    hz_store_relaxed(byte, (uint8_t)1);
+  }
+}
+
+HZ_INLINE void enter(bool inside, unsigned cls, void *const *blocks, unsigned n) {
+  unsigned shift = shift_of(cls);
+  for (unsigned i = 0; i < n; i++)
+    hz_store_relaxed(byte_of(inside, shift, blocks[i]), (uint8_t)0);
+}
+
+void hz4_custody_leave_checked(unsigned cls, void *const *blocks, unsigned n) {
+  if (cls >= INSIDE_CLASS)
+    leave(true, cls, blocks, n);
+  else
+    leave(false, cls, blocks, n);
+}
+
+void hz4_custody_enter_checked(unsigned cls, void *const *blocks, unsigned n) {
+  if (cls >= INSIDE_CLASS)
+    enter(true, cls, blocks, n);
+  else
+    enter(false, cls, blocks, n);
+}
+
+// Effect: the granule has an array of `need` bytes, all 0. The one it had from an earlier span
+// serves if it is long enough.
+static bool array_open(struct hz4_span *d, uint32_t need) {
+  if (d->array && d->array_bytes >= need) {
+    memset(d->array, 0, need);
+    return true;
+  }
+  uint8_t *array = hz_meta_alloc(need, HZ_LINE_BYTES);
+  if (!array)
+    return false;
+  d->array = array;
+  d->array_bytes = need;
+  return true;
+}
+
+bool hz4_custody_open_checked(unsigned cls, uint64_t granule, unsigned count) {
+  for (unsigned i = 0; i < count; i++) {
+    struct hz4_span *d = hz4_span_at(granule + i);
+    if (cls >= INSIDE_CLASS)
+      memset(d + 1, 0, INSIDE_BYTES);
+    else if (!array_open(d, (uint32_t)(HZ_GRANULE_BYTES >> shift_of(cls))))
+      return false;
+  }
+  return true;
+}

@@ -1,0 +1,47 @@
+// Custody: which blocks are shared, that is in the depot or free in a span, and in nobody's hands.
+// A block that becomes shared twice was freed twice, whoever freed it and whatever came between; it
+// is named when its batch leaves the owner.
+//
+// Owns: a byte for each block, out of line. Thread rule: a block's byte is written by whoever has
+// the block: relaxed, since the depot and the spans' locks order one holder after the other.
+// Variant `fast` leaves all of it out.
+//
+//   0  with an owner's bins, or with the program        leave ──> 1        (1 already: a double
+//   free) 1  in the depot, or free in its span                enter ──> 0
+//
+// Where the byte is, by arithmetic alone (no span is looked up):
+//   blocks of 1 KiB and more    side of the granule + 64 + (offset in granule) / 1024
+//   below                       an array of each granule: descriptor.array + ((offset in granule)
+//   >> log2(size))
+#ifndef HZ4_CUSTODY_H_
+#define HZ4_CUSTODY_H_
+
+#include "common/arena/arena.h"
+#include "common/sizeclass/sizeclass.h"
+#include "hz4/span.h"
+
+HZ_EXTERN_C_BEGIN
+
+// Effect: the blocks leave their owner. Faults (double free) end the process.
+void hz4_custody_leave_checked(unsigned cls, void *const *blocks, unsigned n);
+// Effect: the blocks are an owner's.
+void hz4_custody_enter_checked(unsigned cls, void *const *blocks, unsigned n);
+// Effect: the granules' bytes are there, all 0. Requires: the run is the caller's. Returns: false
+// when the OS refuses metadata.
+bool hz4_custody_open_checked(unsigned cls, uint64_t granule, unsigned count);
+
+HZ_INLINE void hz4_custody_leave(unsigned cls, void *const *blocks, unsigned n) {
+  if (!HZ_FAST)
+    hz4_custody_leave_checked(cls, blocks, n);
+}
+HZ_INLINE void hz4_custody_enter(unsigned cls, void *const *blocks, unsigned n) {
+  if (!HZ_FAST)
+    hz4_custody_enter_checked(cls, blocks, n);
+}
+HZ_INLINE bool hz4_custody_open(unsigned cls, uint64_t granule, unsigned count) {
+  return HZ_FAST || hz4_custody_open_checked(cls, granule, count);
+}
+
+HZ_EXTERN_C_END
+
+#endif // HZ4_CUSTODY_H_

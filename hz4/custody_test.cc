@@ -1,0 +1,83 @@
+#include "hz4/custody.h"
+
+#include <thread>
+#include <vector>
+
+#include "hz4/init.h"
+#include "hz4/route.h"
+#include "hz4/shared.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+class Custody : public ::testing::TestWithParam<unsigned> {
+protected:
+  void SetUp() override {
+    ASSERT_TRUE(hz4_init());
+    if (HZ_FAST)
+      GTEST_SKIP() << "left out of this variant";
+  }
+};
+
+// Each block has a byte of its own: leaving and entering one does not touch another.
+TEST_P(Custody, OneByteForEachBlock) {
+  unsigned cls = GetParam();
+  std::vector<void *> blocks(5000);
+  unsigned n = 0;
+  while (n < blocks.size() && (size_t)n * hz_class_bytes(cls) < 300000)
+    n += hz4_shared_take(cls, &blocks[n],
+                         40 < blocks.size() - n ? 40 : (unsigned)(blocks.size() - n));
+  hz4_custody_leave(cls, blocks.data(), n); // would fault if two shared a byte
+  hz4_custody_enter(cls, blocks.data(), n);
+  for (unsigned i = 0; i < n; i += 3)
+    hz4_custody_leave(cls, &blocks[i], 1);
+  for (unsigned i = 0; i < n; i += 3)
+    hz4_custody_enter(cls, &blocks[i], 1);
+  hz4_custody_leave(cls, blocks.data(), n);
+  EXPECT_DEATH(hz4_custody_leave(cls, &blocks[n / 2], 1),
+               "hz4: double free: 0x[0-9a-f]+ passed to");
+  hz4_shared_give(cls, blocks.data(), n, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Classes, Custody,
+                         ::testing::Values(1u, 2u, 3u, 5u, 8u, 9u, 16u, 21u, 24u, 31u, 32u, 33u,
+                                           39u, 40u, 55u, 66u, 74u, 88u));
+
+TEST(CustodyOfFreed, SecondFreeIsNamedWhenItsBatchLeaves) {
+  if (HZ_FAST)
+    GTEST_SKIP() << "left out of this variant";
+  auto twice_with_others_between = [](size_t bytes, int others) {
+    std::vector<void *> more;
+    for (int i = 0; i < others; i++)
+      more.push_back(hz4_alloc(bytes, HZ_API_MALLOC));
+    void *p = hz4_alloc(bytes, HZ_API_MALLOC);
+    hz4_free(p, HZ_API_FREE);
+    for (void *q : more)
+      hz4_free(q, HZ_API_FREE);
+    hz4_free(p, HZ_API_FREE);
+    for (int i = 0; i < 2000; i++)
+      more.push_back(hz4_alloc(bytes, HZ_API_MALLOC));
+    for (size_t i = (size_t)others; i < more.size(); i++)
+      hz4_free(more[i], HZ_API_FREE);
+  };
+  for (size_t bytes : {16, 400, 3000, 100000})
+    for (int others : {1, 60, 700})
+      EXPECT_DEATH(twice_with_others_between(bytes, others),
+                   "hz4: double free: 0x[0-9a-f]+ passed to free")
+          << bytes << " " << others;
+}
+
+TEST(CustodyOfFreed, SecondFreeByAnotherThreadIsNamed) {
+  if (HZ_FAST)
+    GTEST_SKIP() << "left out of this variant";
+  EXPECT_DEATH(
+      {
+        void *p = hz4_alloc(1000, HZ_API_MALLOC);
+        std::thread([p] { hz4_free(p, HZ_API_FREE); }).join();
+        hz4_free(p, HZ_API_FREE);
+        hz4_trim(0);
+      },
+      "hz4: double free: 0x[0-9a-f]+ passed to");
+}
+
+} // namespace

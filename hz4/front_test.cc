@@ -1,0 +1,373 @@
+// Both front ends from outside and inside: the program starts itself again for each way of
+// choosing.
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "hz4/front.h"
+#include "hz4/front_cpu.h"
+#include "hz4/front_thread.h"
+#include "hz4/init.h"
+#include "hz4/mid.h"
+#include "hz4/route.h"
+#include "hz4/small.h"
+#include "hz4/tick.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+bool wants_cpus() {
+  const char *front = getenv("HZ4_FRONT");
+  return front && strcmp(front, "cpu") == 0;
+}
+
+void *alloc(size_t bytes) {
+  return hz4_alloc(bytes, HZ_API_MALLOC);
+}
+void release(void *p) {
+  hz4_free(p, HZ_API_FREE);
+}
+
+bool all_valid() {
+  bool valid = true;
+  for (unsigned cls = HZ_CLASS_FIRST; cls < HZ4_MID_FIRST_CLASS; cls++)
+    valid = valid && hz4_small_is_valid(cls);
+  for (unsigned cls = HZ4_MID_FIRST_CLASS; cls <= HZ_CLASS_LAST; cls++)
+    valid = valid && hz4_mid_is_valid(cls);
+  return valid;
+}
+
+// Allocates and frees blocks of its own that say so; a block in two hands is seen by the loser.
+class Worker {
+public:
+  explicit Worker(unsigned id) : id_(id), state_(id * 2654435761u + 1), slots_(200) {}
+  void step() {
+    state_ = state_ * 1664525u + 1013904223u;
+    Slot &s = slots_[(state_ >> 8) % slots_.size()];
+    if (s.p) {
+      ASSERT_EQ(s.p[0], id_);
+      ASSERT_EQ(s.p[s.words - 1], id_);
+      release(s.p);
+      s.p = nullptr;
+      return;
+    }
+    size_t bytes = 16 + (state_ >> 4) % ((state_ & 7) ? 600 : 40000);
+    s.p = (uint32_t *)alloc(bytes);
+    ASSERT_NE(s.p, nullptr);
+    s.words = bytes / 4;
+    s.p[0] = s.p[s.words - 1] = id_;
+  }
+  void clear() {
+    for (Slot &s : slots_)
+      if (s.p) {
+        EXPECT_EQ(s.p[0], id_);
+        release(s.p);
+        s.p = nullptr;
+      }
+  }
+
+private:
+  struct Slot {
+    uint32_t *p = nullptr;
+    size_t words = 0;
+  };
+  uint32_t id_, state_;
+  std::vector<Slot> slots_;
+};
+
+void run_workers(unsigned threads, int steps, std::atomic<bool> *stop = nullptr) {
+  std::vector<std::thread> all;
+  for (unsigned t = 1; t <= threads; t++)
+    all.emplace_back([t, steps, stop] {
+      Worker w(t);
+      for (int i = 0; i < steps && !(stop && stop->load()); i++)
+        w.step();
+      w.clear();
+    });
+  for (std::thread &t : all)
+    t.join();
+}
+
+TEST(Front, IsTheOneAskedFor) {
+  void *p = alloc(100);
+  if (hz4_front.mode == HZ4_FRONT_CPU) {
+    EXPECT_EQ(hz4_self.state, HZ4_STATE_CPU);
+  } else if (getenv("HZ4_FRONT") && !wants_cpus()) {
+    EXPECT_EQ(hz4_self.state, HZ4_STATE_OWN);
+  }
+  if (wants_cpus() && hz4_front.mode != HZ4_FRONT_CPU)
+    GTEST_SKIP() << "no restartable sequences here";
+  release(p);
+}
+
+TEST(Front, EverySizeComesAndGoes) {
+  for (size_t bytes = 0; bytes <= 140000; bytes += bytes < 2048 ? 1 : 509) {
+    char *p = (char *)alloc(bytes), *q = (char *)alloc(bytes);
+    ASSERT_TRUE(p && q && p != q);
+    EXPECT_GE(hz4_usable(p, HZ_API_USABLE_SIZE), bytes);
+    memset(p, 1, bytes);
+    memset(q, 2, bytes);
+    if (bytes) {
+      ASSERT_EQ(p[bytes - 1], 1);
+    }
+    release(p);
+    release(q);
+  }
+  EXPECT_TRUE(all_valid());
+}
+
+TEST(Front, ManyThreadsKeepTheirBlocks) {
+  run_workers(12, 60000);
+  EXPECT_TRUE(all_valid());
+}
+
+// Blocks freed by other threads than those that allocated them.
+TEST(Front, BlocksTravel) {
+  constexpr int kThreads = 6, kBlocks = 40000;
+  std::vector<std::atomic<uint32_t *>> mail(kThreads * 64);
+  for (auto &m : mail)
+    m = nullptr;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; t++)
+    threads.emplace_back([t, &mail] {
+      for (int i = 0; i < kBlocks; i++) {
+        auto *p = (uint32_t *)alloc(16 + (size_t)(i * 37 % 3000));
+        *p = (uint32_t)i;
+        uint32_t *old = mail[(size_t)((t + 1) % kThreads * 64 + i % 64)].exchange(p);
+        if (old) {
+          *old = 0xdead;
+          release(old);
+        }
+      }
+    });
+  for (std::thread &t : threads)
+    t.join();
+  for (auto &m : mail)
+    if (m.load())
+      release(m.load());
+  EXPECT_TRUE(all_valid());
+}
+
+// A signal may come between any two instructions of a sequence, and its handler works on the same
+// bin.
+constexpr size_t kSignalBytes = 512;
+std::atomic<long> handled;
+
+// Takes a block from the bin, looks whether it is its alone, and puts it back. The slow paths take
+// locks and are left out: this is about the sequences.
+bool take_and_put_back(uint64_t mark) {
+  unsigned cls = hz_class_of(kSignalBytes);
+  auto *p = (volatile uint64_t *)hz4_cpu_pop(hz4_self.cache, cls);
+  if (!p)
+    return true;
+  *p = mark;
+  for (int i = 0; i < 8; i++) // time for a signal
+    if (*p != mark)
+      return false;
+  if (!hz4_cpu_push(hz4_self.cache, (intptr_t)cls, (void *)p))
+    return false; // cannot be full: what is pushed was popped
+  return true;
+}
+
+std::atomic<bool> intact{true};
+void on_alarm(int) {
+  int saved = errno;
+  for (int i = 0; i < 5; i++)
+    if (!take_and_put_back(0x5151 + (uint64_t)i))
+      intact = false;
+  handled++;
+  errno = saved;
+}
+
+TEST(Front, SignalsMayInterruptASequenceAnywhere) {
+  if (hz4_front.mode != HZ4_FRONT_CPU)
+    GTEST_SKIP() << "a promise of the CPUs' bins";
+  // On one CPU, so that its bin keeps what it has.
+  cpu_set_t before, one;
+  sched_getaffinity(0, sizeof before, &before);
+  CPU_ZERO(&one);
+  CPU_SET((unsigned)sched_getcpu(), &one);
+  sched_setaffinity(0, sizeof one, &one);
+  std::vector<void *> warm;
+  for (int i = 0; i < 6; i++)
+    warm.push_back(alloc(kSignalBytes));
+  for (void *p : warm)
+    release(p);
+  struct sigaction action = {};
+  action.sa_handler = on_alarm;
+  sigaction(SIGVTALRM, &action, nullptr);
+  struct itimerval often = {{0, 100}, {0, 100}}, never = {};
+  setitimer(ITIMER_VIRTUAL, &often, nullptr);
+  auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(700);
+  while (std::chrono::steady_clock::now() < until && intact)
+    for (uint64_t i = 0; i < 1000 && intact; i++)
+      if (!take_and_put_back(i << 20))
+        intact = false;
+  setitimer(ITIMER_VIRTUAL, &never, nullptr);
+  sched_setaffinity(0, sizeof before, &before);
+  EXPECT_TRUE(intact) << "two owners";
+  EXPECT_GT(handled.load(), 10);
+  EXPECT_TRUE(all_valid());
+}
+
+// Threads are moved from CPU to CPU while they work, and bins are drained under them.
+TEST(Front, ThreadsMoveAndBinsAreDrained) {
+  unsigned cpus = std::thread::hardware_concurrency();
+  std::atomic<bool> stop{false};
+  std::atomic<long> drained{0};
+  std::vector<pid_t> ids(4);
+  std::vector<std::thread> movers;
+  movers.emplace_back([&] {
+    uint32_t r = 1;
+    while (!stop) {
+      r = r * 1664525u + 1013904223u;
+      for (pid_t id : ids)
+        if (id) {
+          cpu_set_t one;
+          CPU_ZERO(&one);
+          CPU_SET((r >> 16) % cpus, &one);
+          sched_setaffinity(id, sizeof one, &one);
+          r = r * 1664525u + 1013904223u;
+        }
+      usleep(50);
+    }
+  });
+  movers.emplace_back([&] {
+    while (!stop) {
+      drained += (long)hz4_cpu_drain_all();
+      usleep(300);
+    }
+  });
+  std::vector<std::thread> workers;
+  for (size_t t = 0; t < ids.size(); t++)
+    workers.emplace_back([&, t] {
+      ids[t] = gettid();
+      Worker w((unsigned)t + 1);
+      auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1500);
+      while (std::chrono::steady_clock::now() < until)
+        for (int i = 0; i < 500; i++)
+          w.step();
+      w.clear();
+      ids[t] = 0;
+    });
+  for (std::thread &t : workers)
+    t.join();
+  stop = true;
+  for (std::thread &t : movers)
+    t.join();
+  if (hz4_front.mode == HZ4_FRONT_CPU) {
+    EXPECT_GT(drained.load(), 0);
+  }
+  EXPECT_TRUE(all_valid());
+}
+
+TEST(Front, ThreadsThatEndLeaveNothingBehind) {
+  size_t before = hz4_thread_caches();
+  for (int i = 0; i < 300; i++)
+    std::thread([] {
+      std::vector<void *> v;
+      for (int k = 0; k < 50; k++)
+        v.push_back(alloc(64 + (size_t)k * 8));
+      for (void *p : v)
+        release(p);
+    }).join();
+  EXPECT_LE(hz4_thread_caches(), before + 1);
+  EXPECT_TRUE(all_valid());
+}
+
+TEST(Front, ChildOfAForkWorksOn) {
+  std::atomic<bool> stop{false};
+  std::thread noise([&] { run_workers(3, 1 << 30, &stop); });
+  for (int i = 0; i < 40; i++) {
+    pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      run_workers(2, 3000);
+      _exit(all_valid() ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        << "round " << i << " status " << status;
+  }
+  stop = true;
+  noise.join();
+  EXPECT_TRUE(all_valid());
+}
+
+// Sleeping threads keep little of what they freed, and others get it back.
+TEST(Front, MemoryComesBackFromSleepers) {
+  std::atomic<int> done{0};
+  std::atomic<bool> go_home{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; t++)
+    threads.emplace_back([&] {
+      std::vector<void *> v;
+      for (int i = 0; i < 4000; i++) {
+        v.push_back(alloc(512 + (size_t)(i % 16) * 512));
+        memset(v.back(), 1, 512 + (size_t)(i % 16) * 512);
+      }
+      for (void *p : v)
+        release(p);
+      done++;
+      while (!go_home)
+        usleep(1000);
+    });
+  while (done < 8)
+    usleep(1000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  for (int i = 0; i < 1000; i++)
+    release(alloc(16 + (size_t)i * 40));
+  struct hz_stats stats;
+  hz4_stats(&stats);
+  // What sleepers keep in bins of their own is bounded by half of CACHE_MAX; CPUs' bins are
+  // drained.
+  EXPECT_LT(stats.cached_thread_bytes, hz4_front.mode == HZ4_FRONT_THREAD ? 16u << 20 : 2u << 20);
+  EXPECT_LT(stats.cached_shared_bytes, 2u << 20);
+  go_home = true;
+  for (std::thread &t : threads)
+    t.join();
+}
+
+TEST(Front, TrimGivesEverythingBack) {
+  run_workers(4, 20000);
+  hz4_trim_all();
+  struct hz_stats stats;
+  hz4_stats(&stats);
+  EXPECT_LT(stats.cached_thread_bytes + stats.cached_shared_bytes, 1u << 20);
+  EXPECT_EQ(stats.arena.free_dirty_bytes, 0u);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (!getenv("HZ4_FRONT")) {
+    for (const char *front : {"thread", "cpu"}) {
+      pid_t child = fork();
+      if (child == 0) {
+        setenv("HZ4_FRONT", front, 1);
+        execv("/proc/self/exe", argv);
+        _exit(127);
+      }
+      int status = 0;
+      waitpid(child, &status, 0);
+      if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fprintf(stderr, "front=%s failed\n", front);
+        return 1;
+      }
+    }
+  }
+  return RUN_ALL_TESTS();
+}
