@@ -75,27 +75,24 @@ void *hz3_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
   return large_alloc(bytes, align, false);
 }
 
-// A class's block that must read as zero: one that was never used need not be cleared.
-static void *fresh_zeroed(unsigned cls) {
-  struct hz3_cache *c = hz3_cache_get();
-  if (!c || *c->tops[cls] != NULL)
-    return NULL;
-  void *p = hz3_span_take_zeroed(cls);
-  if (p)
-    hz3_tick_maybe();
+// A block of a class whose bin is empty, for calloc: one that was never used need not be cleared.
+static void *alloc_fresh(unsigned cls, bool *zeroed) {
+  void *p = hz3_span_take_one(cls, zeroed);
+  hz3_tick_maybe();
   return p;
 }
 
 void *hz3_alloc_zeroed(size_t bytes, enum hz_api api) {
   if (bytes > HZ_CLASS_MAX_BYTES)
     return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, true);
+  bool zeroed = false;
   void *p = NULL;
-  if (bytes >= ZEROED_BYTES_MIN)
-    p = fresh_zeroed(hz_class_of(bytes));
-  if (p)
-    return p;
-  p = hz3_alloc(bytes, api);
-  return p ? memset(p, 0, bytes) : NULL;
+  unsigned cls = hz_class_of(bytes);
+  if (bytes >= ZEROED_BYTES_MIN && hz3_cache_get() && *hz3_cache->tops[cls] == NULL)
+    p = alloc_fresh(cls, &zeroed);
+  if (!p)
+    p = hz3_alloc(bytes, api);
+  return p && !zeroed ? memset(p, 0, bytes) : p;
 }
 
 // ---- free ----

@@ -60,14 +60,17 @@ HZ_INLINE void *hz3_alloc(size_t bytes, enum hz_api api) {
 // What free and sized delete share. `wanted` is the class the caller believes in, 0 if he says
 // nothing.
 HZ_INLINE void hz3_free_as(void *p, size_t wanted, size_t align, size_t bytes, enum hz_api api) {
+  const struct hz_granule *record;
+  struct hz3_cache *c = hz3_cache;
+  void **top;
+  size_t tag;
   uintptr_t offset = (uintptr_t)p - hz_arena.base;
   uint64_t granule = offset >> HZ_GRANULE_SHIFT;
   if (HZ_UNLIKELY(granule >= HZ3_PEEK(hz_arena.end)))
     goto slow;
-  const struct hz_granule *record = &hz_arena.granules[granule];
-  size_t tag = HZ3_PEEK(record->tag);
-  struct hz3_cache *c = hz3_cache;
-  void **top = HZ3_PEEK(c->tops[tag]);
+  record = &hz_arena.granules[granule];
+  tag = HZ3_PEEK(record->tag);
+  top = HZ3_PEEK(c->tops[tag]);
   // A tag that is no class has a bin that is full.
   if (HZ_UNLIKELY(top[1] == HZ3_FULL))
     goto slow;

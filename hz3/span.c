@@ -122,16 +122,19 @@ static void list_move(struct hz3_central *c, struct hz3_span *s, uint64_t granul
   list_add(c, s, granule, list);
 }
 
+static unsigned central_pick_from(struct hz3_central *c, uint32_t name, void **out, unsigned want) {
+  struct hz3_span *s = hz3_span_of(name - 1);
+  unsigned n = span_pick(s, name - 1, out, want);
+  list_move(c, s, name - 1);
+  hz_store_relaxed(&c->blocks_out, c->blocks_out + n);
+  return n;
+}
+
 static unsigned central_pick(struct hz3_central *c, void **out, unsigned want) {
   unsigned n = 0;
   for (unsigned list = 0; list < HZ3_SPAN_LISTS; list++)
-    while (n < want && c->lists[list] != 0) {
-      uint64_t granule = c->lists[list] - 1;
-      struct hz3_span *s = hz3_span_of(granule);
-      n += span_pick(s, granule, out + n, want - n);
-      list_move(c, s, granule);
-    }
-  hz_store_relaxed(&c->blocks_out, c->blocks_out + n);
+    while (n < want && c->lists[list] != 0)
+      n += central_pick_from(c, c->lists[list], out + n, want - n);
   return n;
 }
 
@@ -183,11 +186,23 @@ static void spans_close(uint32_t name) {
   }
 }
 
-static void central_add(struct hz3_central *c, uint32_t name) {
+// Effect: a new span serves at once, so that none is ever on a list with nothing out. No lock is
+// held. Returns: how many of `want` blocks; 0 when memory is exhausted. *zeroed: whether they read
+// as zero.
+static unsigned central_open(unsigned cls, void **out, unsigned want, bool *zeroed) {
+  struct hz3_central *c = &hz3_central[cls];
+  uint32_t name = span_open(cls);
+  if (name == 0)
+    return 0;
   struct hz3_span *s = hz3_span_of(name - 1);
+  *zeroed = s->zeroed;
+  central_lock(c);
   list_add(c, s, name - 1, list_for(s));
   hz_store_relaxed(&c->spans, c->spans + 1);
   c->carving = name;
+  unsigned n = central_pick_from(c, name, out, want);
+  central_unlock(c);
+  return n;
 }
 
 // ---- the two ways ----
@@ -206,45 +221,28 @@ unsigned hz3_span_take(unsigned cls, void **out, unsigned want) {
   central_lock(c);
   unsigned n = central_pick(c, out, want);
   central_unlock(c);
-  if (n == 0) {
-    uint32_t name = span_open(cls);
-    if (name == 0)
-      return 0;
-    central_lock(c);
-    central_add(c, name);
-    n = central_pick(c, out, want);
-    central_unlock(c);
-  }
+  bool zeroed;
+  if (n == 0)
+    n = central_open(cls, out, want, &zeroed);
   turn_round(out, n);
   return n;
 }
 
-void *hz3_span_take_zeroed(unsigned cls) {
+void *hz3_span_take_one(unsigned cls, bool *zeroed) {
   struct hz3_central *c = &hz3_central[cls];
   void *block = NULL;
-  uint32_t opened = 0;
+  *zeroed = false;
   central_lock(c);
-  bool none = true;
-  for (unsigned list = 0; list < HZ3_SPAN_LISTS; list++)
-    none = none && c->lists[list] == 0;
-  if (none) {
-    central_unlock(c);
-    opened = span_open(cls);
-    if (opened == 0)
-      return NULL;
-    central_lock(c);
-    central_add(c, opened);
-  }
-  if (c->carving != 0) {
-    uint64_t granule = c->carving - 1;
-    struct hz3_span *s = hz3_span_of(granule);
-    if (s->zeroed && s->free == 0 && s->carved < hz3_shape[cls].span_blocks) {
-      (void)span_pick(s, granule, &block, 1);
-      list_move(c, s, granule);
-      hz_store_relaxed(&c->blocks_out, c->blocks_out + 1);
-    }
+  struct hz3_span *s = c->carving != 0 ? hz3_span_of(c->carving - 1) : NULL;
+  if (s && s->zeroed && s->free == 0 && s->carved < hz3_shape[cls].span_blocks) {
+    (void)central_pick_from(c, c->carving, &block, 1);
+    *zeroed = true;
+  } else {
+    (void)central_pick(c, &block, 1);
   }
   central_unlock(c);
+  if (!block)
+    (void)central_open(cls, &block, 1, zeroed);
   return block;
 }
 

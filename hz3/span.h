@@ -58,9 +58,9 @@ HZ_INLINE struct hz3_span *hz3_span_of(uint64_t granule) {
 // be none. Returns: how many; 0 when memory is exhausted. Keeps errno.
 unsigned hz3_span_take(unsigned cls, void **out, unsigned want);
 
-// Returns: one block that reads as zero because it was never used, or NULL when that would cost
-// more than clearing one (a used block is free) or memory is exhausted.
-void *hz3_span_take_zeroed(unsigned cls);
+// Returns: one block, if possible one that was never used; *zeroed says whether it reads as zero
+// for that reason. NULL when memory is exhausted.
+void *hz3_span_take_one(unsigned cls, bool *zeroed);
 
 // Effect: gives blocks back; spans that run empty return to the arena. A block that is free in its
 // span already, or whose span is no more, is a double free, named with `api`. Requires: no lock

@@ -1,0 +1,142 @@
+// The routes: which part serves, what stays in its place, what is refused.
+#include "hz3/route.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "hz3/cache.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+uint8_t tag_of(const void *p) {
+  return hz_arena.granules[hz_granule_of(p)].tag;
+}
+
+TEST(Route, SizesGoToTheirPart) {
+  for (size_t bytes :
+       {size_t{0}, size_t{1}, size_t{16}, size_t{129}, size_t{4097}, size_t{131072}}) {
+    void *p = hz3_alloc(bytes, HZ_API_MALLOC);
+    EXPECT_EQ(tag_of(p), hz_class_of(bytes));
+    EXPECT_EQ(hz3_usable(p, HZ_API_USABLE_SIZE), hz_class_bytes(hz_class_of(bytes)));
+    hz3_free(p, HZ_API_FREE);
+  }
+  void *p = hz3_alloc(131073, HZ_API_MALLOC);
+  EXPECT_EQ(tag_of(p), HZ_TAG_LARGE);
+  EXPECT_EQ(hz3_usable(p, HZ_API_USABLE_SIZE), 196608u);
+  hz3_free(p, HZ_API_FREE);
+}
+
+TEST(Route, ABlockFreedIsTheNextOneHandedOut) {
+  for (size_t bytes : {24, 1000, 50000, 131072}) {
+    void *p = hz3_alloc(bytes, HZ_API_MALLOC);
+    hz3_free(p, HZ_API_FREE);
+    void *q = hz3_alloc(bytes, HZ_API_MALLOC);
+    EXPECT_EQ(p, q) << bytes;
+    hz3_free(q, HZ_API_FREE);
+  }
+}
+
+TEST(Route, ReallocStaysWhereItFits) {
+  char *p = static_cast<char *>(hz3_alloc(1000, HZ_API_MALLOC));
+  strcpy(p, "kept");
+  EXPECT_EQ(hz3_realloc(p, 1024, HZ_API_REALLOC), p) << "grows within the class";
+  EXPECT_EQ(hz3_realloc(p, 600, HZ_API_REALLOC), p) << "shrinks while it wastes less than half";
+  char *small = static_cast<char *>(hz3_realloc(p, 100, HZ_API_REALLOC));
+  EXPECT_NE(small, p);
+  char *large = static_cast<char *>(hz3_realloc(small, 3 << 20, HZ_API_REALLOC));
+  EXPECT_STREQ(large, "kept");
+  char *back = static_cast<char *>(hz3_realloc(large, 50, HZ_API_REALLOC));
+  EXPECT_STREQ(back, "kept");
+  hz3_free(back, HZ_API_FREE);
+}
+
+TEST(Route, RefusedSizesAreEnomem) {
+  for (size_t bytes : {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX - 65535}) {
+    errno = 0;
+    EXPECT_EQ(hz3_alloc(bytes, HZ_API_MALLOC), nullptr);
+    EXPECT_EQ(errno, ENOMEM);
+    errno = 0;
+    EXPECT_EQ(hz3_alloc_aligned(4096, bytes, HZ_API_MEMALIGN), nullptr);
+    EXPECT_EQ(errno, ENOMEM);
+  }
+  void *p = hz3_alloc(100, HZ_API_MALLOC);
+  errno = 0;
+  EXPECT_EQ(hz3_realloc(p, SIZE_MAX, HZ_API_REALLOC), nullptr);
+  EXPECT_EQ(errno, ENOMEM);
+  hz3_free(p, HZ_API_FREE);
+}
+
+TEST(Route, FreeKeepsErrno) {
+  errno = 77;
+  void *p = hz3_alloc(5 << 20, HZ_API_MALLOC);
+  hz3_free(p, HZ_API_FREE);
+  hz3_free(nullptr, HZ_API_FREE);
+  EXPECT_EQ(errno, 77);
+}
+
+TEST(Route, ZeroedBlocksAreZeroAgainAndAgain) {
+  for (size_t bytes : {100, 5000, 60000, 130000, 300000})
+    for (int turn = 0; turn < 5; turn++) {
+      unsigned char *p[8];
+      for (unsigned char *&block : p) {
+        block = static_cast<unsigned char *>(hz3_alloc_zeroed(bytes, HZ_API_CALLOC));
+        for (size_t at = 0; at < bytes; at++)
+          ASSERT_EQ(block[at], 0) << bytes;
+        memset(block, 0xee, bytes);
+      }
+      for (unsigned char *block : p)
+        hz3_free(block, HZ_API_FREE);
+    }
+}
+
+TEST(Route, SizedDeleteTakesTheSizeThatWasAskedFor) {
+  for (size_t bytes : {0, 1, 100, 5000, 131072, 131073, 1 << 22})
+    hz3_free_sized(hz3_alloc(bytes, HZ_API_NEW), 0, bytes, HZ_API_DELETE);
+  hz3_free_sized(hz3_alloc_aligned(4096, 100, HZ_API_NEW), 4096, 100, HZ_API_DELETE);
+  hz3_free_sized(nullptr, 0, 100, HZ_API_DELETE);
+  // C's: after realloc in place the block may be given back by its new size.
+  hz3_free_sized(hz3_realloc(hz3_alloc(1000, HZ_API_MALLOC), 600, HZ_API_REALLOC), 0, 600,
+                 HZ_API_FREE_SIZED);
+}
+
+using RouteDeathTest = testing::Test;
+
+TEST(RouteDeathTest, WrongPointersAreNamed) {
+  char *p = static_cast<char *>(hz3_alloc(1000, HZ_API_MALLOC));
+  char on_stack[64];
+  EXPECT_DEATH(hz3_free_slow(on_stack + 16, HZ_API_FREE), "^hz3: foreign pointer: 0x");
+  EXPECT_DEATH(hz3_free_slow(p + 16, HZ_API_FREE), "^hz3: invalid free: 0x");
+  EXPECT_DEATH(hz3_usable(p + 1, HZ_API_USABLE_SIZE), "^hz3: invalid free: .* malloc_usable_size");
+  hz3_free(p, HZ_API_FREE);
+  if (!HZ_FAST) {
+    EXPECT_DEATH(
+        {
+          p = static_cast<char *>(hz3_alloc(1000, HZ_API_MALLOC));
+          hz3_free(p, HZ_API_FREE);
+          hz3_free(p, HZ_API_FREE);
+        },
+        "^hz3: double free: 0x[0-9a-f]+ passed to free");
+    p = static_cast<char *>(hz3_alloc(1000, HZ_API_NEW));
+    EXPECT_DEATH(hz3_free_sized(p, 0, 2000, HZ_API_DELETE), "^hz3: size mismatch: 0x");
+    EXPECT_DEATH(hz3_free_sized(p, 0, 500, HZ_API_DELETE), "^hz3: size mismatch: 0x");
+    hz3_free(p, HZ_API_FREE);
+  }
+}
+
+TEST(RouteDeathTest, ADoubleFreeIsNamedWhenTheBatchLeaves) {
+  EXPECT_DEATH(
+      {
+        void *blocks[4000];
+        for (void *&p : blocks)
+          p = hz3_alloc(200, HZ_API_MALLOC);
+        hz3_free(blocks[0], HZ_API_FREE);
+        hz3_free(blocks[1], HZ_API_FREE);
+        hz3_free(blocks[0], HZ_API_FREE);
+        for (int i = 2; i < 4000; i++)
+          hz3_free(blocks[i], HZ_API_FREE);
+      },
+      "^hz3: double free: 0x[0-9a-f]+ passed to free \\(208-byte block\\)");
+}
+
+} // namespace

@@ -1,0 +1,48 @@
+// The bound on cached bytes.
+#include "hz3/tick.h"
+
+#include "common/os/os.h"
+#include "hz3/init.h"
+#include "hz3/route.h"
+#include "hz3/transfer.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+TEST(Tick, TheTransferLayersLimitsKeepToHalfOfTheBound) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_tick_now(hz_os_now_ms());
+  size_t sum = 0;
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    sum += hz3_transfer_limit(cls) * hz_class_bytes(cls);
+  EXPECT_LE(sum, hz3_bound_bytes / 2 + HZ_MIB);
+}
+
+TEST(Tick, CreditIsRefusedBeyondTheBoundAndComesBack) {
+  ASSERT_TRUE(hz3_init_ensure());
+  uint64_t before = hz3_credit_used;
+  EXPECT_FALSE(hz3_credit_take(9 * HZ_MIB, 0));
+  EXPECT_FALSE(hz3_credit_take(HZ_KIB, 8 * HZ_MIB));
+  size_t taken = 0;
+  while (taken < 64 * HZ_MIB && hz3_credit_take(256 * HZ_KIB, 0))
+    taken += 256 * HZ_KIB;
+  EXPECT_LE(hz3_credit_used, hz3_bound_bytes / 2);
+  EXPECT_GT(taken, 8 * HZ_MIB);
+  hz3_credit_give(taken);
+  EXPECT_EQ(hz3_credit_used, before);
+}
+
+TEST(Tick, TheBoundFollowsTheLiveBytes) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_tick_now(hz_os_now_ms());
+  EXPECT_EQ(hz3_bound_bytes, 32 * HZ_MIB);
+  void *large = hz3_alloc(400 * HZ_MIB, HZ_API_MALLOC); // never touched
+  ASSERT_NE(large, nullptr);
+  hz3_tick_now(hz_os_now_ms());
+  EXPECT_GE(hz3_bound_bytes, 80 * HZ_MIB);
+  hz3_free(large, HZ_API_FREE);
+  hz3_tick_now(hz_os_now_ms());
+  EXPECT_EQ(hz3_bound_bytes, 32 * HZ_MIB);
+}
+
+} // namespace
