@@ -22,6 +22,12 @@
 //   bool   P_trim(size_t keep_bytes)                          whether anything was given back
 //   void   P_stats(struct hz_stats *out)                      out arrives zeroed
 //
+// Optional, announced by `#define HZ_ABI_HAS_HIT 1`: the hot path of P_alloc without its slow path.
+// operator new then needs no register saved for what may come after a miss, and is as short as
+// malloc.
+//
+//   void  *P_alloc_hit(size_t bytes)                          a block, or NULL on a miss; no call
+//
 // Semantics fixed here, after glibc 2.36's manual and C23 where glibc is silent:
 //   realloc(NULL, n) is malloc(n); realloc(p, 0) frees p and returns NULL.
 //   aligned_alloc accepts any power of two and refuses others with EINVAL.

@@ -19,6 +19,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifndef HZ_ABI_HAS_HIT
+#define HZ_ABI_HAS_HIT 0
+#endif
+
 #ifndef HZ_ABI
 #error "define HZ_ABI as the generation's prefix, e.g. hz3"
 #endif

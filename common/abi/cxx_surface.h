@@ -22,10 +22,23 @@ static HZ_COLD void *HZ_P(new_slow)(size_t bytes, size_t align, enum hz_api api,
   return NULL;
 }
 
+#if HZ_ABI_HAS_HIT
+// Out of line, in tail position: the thread's cache had nothing.
+static HZ_NOINLINE void *HZ_P(new_miss)(size_t bytes, enum hz_api api, bool may_throw) {
+  void *p = HZ_P(alloc)(bytes, api);
+  return HZ_LIKELY(p != NULL) ? p : HZ_P(new_slow)(bytes, 0, api, may_throw);
+}
+
+HZ_INLINE void *hz_abi_new(size_t bytes, enum hz_api api, bool may_throw) {
+  void *p = HZ_P(alloc_hit)(bytes);
+  return HZ_LIKELY(p != NULL) ? p : HZ_P(new_miss)(bytes, api, may_throw);
+}
+#else
 HZ_INLINE void *hz_abi_new(size_t bytes, enum hz_api api, bool may_throw) {
   void *p = HZ_P(alloc)(bytes, api);
   return HZ_LIKELY(p != NULL) ? p : HZ_P(new_slow)(bytes, 0, api, may_throw);
 }
+#endif
 
 // An alignment that is no power of two is undefined for C++; here it is a request that never
 // succeeds.

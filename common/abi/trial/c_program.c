@@ -1,5 +1,5 @@
-// A C program that asks for operator new: preload_test.sh runs it under the trial library, without and with
-// a C++ runtime in the process, and asks for more than there is.
+// A C program that asks for operator new: preload_test.sh runs it under the trial library, without
+// and with a C++ runtime in the process, and asks for more than there is.
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
