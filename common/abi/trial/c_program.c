@@ -1,14 +1,15 @@
 // A C program that asks for operator new: preload_test.sh runs it under the trial library, without
 // and with a C++ runtime in the process, and asks for more than there is.
-#include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+// std's operator new(size_t); absent unless something in the process brings it.
+extern void *_Znwm(size_t bytes) __attribute__((weak));
+
 int main(int argc, char **argv) {
-  void *(*operator_new)(size_t);
-  *(void **)&operator_new = dlsym(RTLD_DEFAULT, "_Znwm");
+  void *(*volatile operator_new)(size_t) = _Znwm;
   if (!operator_new) {
     puts("no operator new");
     return 2;
