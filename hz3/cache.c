@@ -20,6 +20,9 @@
 #define IDLE_FLUSH 4u
 #define IDLE_BLOCK 1u
 
+// A bin that ran full so often while nobody took from its class is not swinging: it is filling.
+#define UNWANTED_MOST 4u
+
 static void *no_slots[2] = {NULL, HZ3_FULL};
 struct hz3_cache hz3_cache_none = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
 struct hz3_cache hz3_cache_gone = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
@@ -226,11 +229,15 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   bin->missed = 0;
   bin->used = 1;
   if (wanted || (bin->capacity == 0 && !bin->giving)) {
-    bin->giving = 0;
+    bin->giving = bin->unwanted = 0;
     c->idle = 0;
     if (!bin_grow(c, cls) && bin->capacity != 0)
       bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
     return bin->capacity != 0;
+  }
+  if (!bin->giving && ++bin->unwanted < UNWANTED_MOST) {
+    bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
+    return true;
   }
   if (!bin->giving)
     bin_give_up(c, cls, api);

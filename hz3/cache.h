@@ -39,6 +39,7 @@ struct hz3_bin {
   uint8_t missed;      // ran empty since it last ran full
   uint8_t giving;      // takes no blocks, they go to the spans; capacity is 0
   uint8_t used;        // ran empty or full since the last tick of this cache
+  uint8_t unwanted;    // how often it ran full since anybody took from the class
   uint32_t takes_seen; // hz3_transfer.takes when this bin last ran empty or full
 };
 

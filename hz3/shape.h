@@ -12,7 +12,8 @@ HZ_EXTERN_C_BEGIN
 
 #define HZ3_BATCH_BLOCKS 63u                // addresses in one batch: a batch is 512 bytes
 #define HZ3_BATCH_BYTES ((size_t)64 * 1024) // ... and at most this much of blocks, but
-#define HZ3_BATCH_LEAST 4u                  // ... at least this many blocks
+#define HZ3_BATCH_LEAST 8u                  // ... at least this many blocks up to 32 KiB,
+#define HZ3_BATCH_LEAST_BIG 4u              // ... or this many beyond
 
 struct hz3_shape {
   uint32_t slot;         // index of the bin's bottom in hz3_cache.slots

@@ -10,9 +10,10 @@ TEST(Shape, BatchesAreBoundedInBlocksAndBytes) {
   ASSERT_TRUE(hz3_init_ensure());
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     const struct hz3_shape &s = hz3_shape[cls];
-    EXPECT_GE(s.batch, HZ3_BATCH_LEAST);
+    unsigned least = hz_class_bytes(cls) <= 32768 ? HZ3_BATCH_LEAST : HZ3_BATCH_LEAST_BIG;
+    EXPECT_GE(s.batch, least);
     EXPECT_LE(s.batch, HZ3_BATCH_BLOCKS);
-    EXPECT_TRUE(s.batch == HZ3_BATCH_LEAST || s.batch * hz_class_bytes(cls) <= HZ3_BATCH_BYTES);
+    EXPECT_TRUE(s.batch == least || s.batch * hz_class_bytes(cls) <= HZ3_BATCH_BYTES);
     EXPECT_EQ(s.capacity_max, 2 * s.batch);
     EXPECT_GE(s.capacity_min, 1u);
     EXPECT_LE(s.capacity_min, s.capacity_max);

@@ -20,9 +20,9 @@ static uint64_t last_tick_ms;
 static uint64_t peak_bytes; // of blocks out of spans; forgets a 64th at each tick
 
 // Each class may keep an equal part of half the bound, but at least a batch where the bound allows
-// (the hundredth, not the 88th, makes up for those that need it).
+// (a 110th, not an 88th, makes up for those that need it).
 static void limits_compute(uint64_t bound) {
-  size_t share = bound / 2 / 100;
+  size_t share = bound / 2 / 110;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     size_t batch = hz3_shape[cls].batch;
     size_t blocks = hz_min(share / hz_class_bytes(cls), 32 * batch);
