@@ -163,8 +163,8 @@ TEST(Arena, RandomPlayAgainstShadow) {
     in_child([delay] {
       hz_arena_config c = config(delay);
       ASSERT_TRUE(hz_arena_init(&c));
-      for (uint64_t seed = 1; seed <= 4; seed++)
-        random_play(seed, 8000, 4000);
+      for (uint64_t seed = 1; seed <= 2; seed++)
+        random_play(seed, 6000, 3000);
       hz_arena_stats stats;
       hz_arena_stats_read(&stats);
       EXPECT_EQ(stats.used_bytes, 0u);

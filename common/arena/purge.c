@@ -6,12 +6,14 @@
 //
 //   allowance = max(1 MiB, peak / 64) + credit
 //   credit    = what the program took out of dirty memory in this interval and the one before (an
-//   interval is
-//               the purge delay), and what it took of memory that had been purged in that time,
-//               which shows that the purge was wasted: a program that frees and allocates large
-//               runs in turn keeps them. At most max(32 MiB, used / 4). Once `used` has fallen from
-//               its recent height by more than credit + used / 4, the program is not coming back:
-//               the credit shrinks as it falls on.
+//               interval is the purge delay), and what it took of memory that had been purged in
+//               that time, which shows that the purge was wasted. A program that frees and
+//               allocates large runs in turn keeps them.
+//   bounds    : used + credit does not exceed the recent height of `used` by more than a quarter
+//   (but 32 MiB
+//               are always allowed). Once `used` has fallen from that height by more than
+//               credit + used / 4, the program is not coming back: the credit shrinks as it falls
+//               on.
 #include "common/arena/state.h"
 #include "common/fail/check.h"
 #include "common/os/os.h"
@@ -62,9 +64,9 @@ uint64_t hz_purge_allowance(uint64_t now_ms) {
   uint64_t base =
       hz_max(RETAIN_LEAST_BYTES >> HZ_GRANULE_SHIFT, S->peak_used / RETAIN_SHARE_OF_PEAK);
   uint64_t share = S->used / CREDIT_SHARE_OF_USED;
-  uint64_t most = hz_max(CREDIT_LEAST_BYTES >> HZ_GRANULE_SHIFT, share);
-  uint64_t credit = hz_min(S->taken[0] + S->taken[1], most);
   uint64_t fallen = hz_max(S->high[0], S->high[1]) - S->used;
+  uint64_t most = hz_max(CREDIT_LEAST_BYTES >> HZ_GRANULE_SHIFT, share + hz_min(fallen, 2 * share));
+  uint64_t credit = hz_min(S->taken[0] + S->taken[1], most);
   if (fallen > credit + share)
     credit -= hz_min(credit, fallen - credit - share);
   return base + credit;
