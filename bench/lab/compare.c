@@ -1,6 +1,7 @@
 /* compare: every allocator, same conditions, one verdict. */
 #include "bench/lab/commands.h"
 #include "bench/lab/interrupt.h"
+#include "bench/lab/report.h"
 #include "bench/lab/roster.h"
 #include "bench/lab/runner.h"
 #include "bench/lab/summary.h"
@@ -40,6 +41,16 @@ static void list_everything(void) {
   }
 }
 
+static void write_report(const struct session *s) {
+  struct run_folder folder;
+  char *path = lab_format("%s/report.html", s->dir);
+  run_folder_load(&folder, s->dir);
+  if (!report_write(path, &folder, 1))
+    fprintf(stderr, "lab: no report.html: its page was not built with the lab.\n");
+  run_folder_clear(&folder);
+  free(path);
+}
+
 static int exit_status(enum run_outcome outcome) {
   if (outcome == RUN_INTERRUPTED)
     return 128 + interrupt_seen();
@@ -64,6 +75,9 @@ int command_compare(struct launcher *l, int argc, char **argv) {
   summary_print(&s, &v, stdout, isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL);
   summary_write(&s, &v);
   verdicts_clear(&v);
+  session_finish(&s);
+  if (!config.no_report)
+    write_report(&s);
   session_close(&s);
   return exit_status(outcome);
 }

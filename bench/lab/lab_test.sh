@@ -54,7 +54,7 @@ test_whole_run() {
   last=$(cd "$out" && BUILD_WORKING_DIRECTORY=$out "$lab" compare --alloc glibc,null --lane args_2k,guard_r90 --touch none \
     --runs 2 --seconds 0.05 --out whole 2>/dev/null | tail -1)
   [ "$last" = "$dir" ] || fail "the last line is '$last', not the folder"
-  for file in summary.md summary.tsv ops.tsv rss.tsv meta.json dso_sha256.txt; do
+  for file in summary.md summary.tsv ops.tsv rss.tsv meta.json dso_sha256.txt report.html; do
     [ -s "$dir/$file" ] || fail "$file is missing"
   done
   [ "$(cells "$dir" | wc -l)" = 12 ] || fail "not 12 cells: $(cells "$dir")"

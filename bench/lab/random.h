@@ -24,7 +24,7 @@ uint64_t random_below(struct lab_random *r, uint64_t below);
 void random_order(struct lab_random *r, unsigned *order, size_t n);
 /* Returns: a seed that depends on `seed` and on every byte of `text`; the same on every machine. */
 uint64_t random_seed_for(uint64_t seed, const char *text);
-/* Returns: a seed from the kernel. */
+/* Returns: a seed from the kernel, below 2^53. */
 uint64_t random_fresh_seed(void);
 
 #ifdef __cplusplus

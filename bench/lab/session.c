@@ -266,6 +266,7 @@ static void open_earlier(struct session *s) {
   json_array_foreach(json_object_get(s->meta, "workloads"), i, one)
       add_workload(s, text_in(one, "name"), text_in(one, "source"))
           ->pin = pin_reuse(s->pins, text_in(one, "sha256"), text_in(one, "name"));
+  json_object_del(s->meta, "finished");
   session_note(s, "resumed");
   free(file);
 }
@@ -312,10 +313,16 @@ bool session_open(struct session *s, struct launcher *launcher, const struct con
   return true;
 }
 
-void session_close(struct session *s) {
+void session_finish(struct session *s) {
   char *now = now_text();
   json_object_set_new(s->meta, "finished", json_string(now));
   session_save(s);
+  free(now);
+}
+
+void session_close(struct session *s) {
+  if (json_object_get(s->meta, "finished") == NULL)
+    session_finish(s);
   DIR *dir = opendir(s->scratch);
   struct dirent *entry;
   while (dir != NULL && (entry = readdir(dir)) != NULL)
@@ -328,5 +335,4 @@ void session_close(struct session *s) {
   fflush(stderr);
   printf("%s\n", s->dir);
   fflush(stdout);
-  free(now);
 }

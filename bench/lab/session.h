@@ -59,8 +59,11 @@ void session_note(struct session *s, const char *format, ...) __attribute__((for
 /* Returns: the pinned copy of a workload; refuses when it was not built. */
 const struct workload *session_workload(struct session *s, const char *name);
 
-/* Effect: writes the end into meta.json, removes the scratch folder, prints the folder as the last
- * line. */
+/* Effect: writes the end into meta.json: what follows only reads the folder. */
+void session_finish(struct session *s);
+
+/* Effect: session_finish where it has not been done, removes the scratch folder, prints the folder
+ * as the last line. */
 void session_close(struct session *s);
 
 #ifdef __cplusplus
