@@ -50,6 +50,13 @@ HZ_INLINE void ***hz4_bin(struct hz4_cache *c, intptr_t bin) {
   return (void ***)(void *)((char *)c + offsetof(struct hz4_cache, top)) + bin;
 }
 
+// The same, for a store after a load of the same bin: hidden from the compiler that the addresses
+// are equal, which would compute the address by itself instead of in both instructions (one more).
+HZ_INLINE void ***hz4_bin_again(struct hz4_cache *c, intptr_t bin) {
+  __asm__("" : "+r"(bin));
+  return hz4_bin(c, bin);
+}
+
 // The cache of threads that have none: every bin is empty and full.
 extern HZ_HIDDEN const struct hz4_cache hz4_cache_none;
 

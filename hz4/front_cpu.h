@@ -53,8 +53,8 @@ struct hz4_cpus {
 extern HZ_HIDDEN struct hz4_cpus hz4_cpus;
 
 // The hot path. `tagged` is hz4_self.cache.
-HZ_INLINE void *hz4_cpu_pop(uintptr_t tagged, unsigned cls) {
-  return hz4_rseq_pop(hz4_cpus.area_offset, tagged, cls);
+HZ_INLINE void *hz4_cpu_pop(uintptr_t tagged, intptr_t bin) {
+  return hz4_rseq_pop(hz4_cpus.area_offset, tagged, bin);
 }
 // Returns: false when the bin is full, or its last block is p.
 HZ_INLINE bool hz4_cpu_push(uintptr_t tagged, intptr_t bin, void *p) {

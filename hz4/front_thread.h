@@ -12,11 +12,11 @@
 HZ_EXTERN_C_BEGIN
 
 // The hot path.
-HZ_INLINE void *hz4_thread_pop(struct hz4_cache *c, unsigned cls) {
-  void **top = c->top[cls];
+HZ_INLINE void *hz4_thread_pop(struct hz4_cache *c, intptr_t bin) {
+  void **top = *hz4_bin(c, bin);
   void *p = *top;
   if (HZ_LIKELY(p != NULL))
-    c->top[cls] = top - 1;
+    *hz4_bin_again(c, bin) = top - 1;
   return p; // NULL: the slow path's turn
 }
 

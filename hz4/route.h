@@ -34,6 +34,15 @@ HZ_EXTERN_C_BEGIN
 void *hz4_alloc_slow(size_t bytes, enum hz_api api);
 void hz4_free_slow(void *p, enum hz_api api);
 
+// A word that others may write while we read it, on the hot path. Plain, because the compiler folds
+// a plain load into the instruction that needs it and an atomic one never; aligned, so it is one
+// load.
+#ifdef __SANITIZE_THREAD__
+#define HZ4_HOT_LOAD(p) hz_load_relaxed(p)
+#else
+#define HZ4_HOT_LOAD(p) (*(p))
+#endif
+
 // What free must know of a pointer, from one load.
 struct hz4_known {
   intptr_t bin;    // tag as a signed byte: 1..88 a class; 0, -1, -2 no bin of ours
@@ -43,27 +52,27 @@ struct hz4_known {
 
 // Requires: granule < hz_arena.end.
 HZ_INLINE struct hz4_known hz4_know(const void *p, uint64_t granule) {
-  uint64_t word = hz_load_relaxed((uint64_t *)(void *)&hz_arena.granules[granule]);
+  uint64_t word = HZ4_HOT_LOAD((uint64_t *)(void *)&hz_arena.granules[granule]);
   struct hz4_known known;
   known.bin = (int8_t)(word >> 48);
-  known.offset = (uint32_t)(((word >> 32) & 0xffff) << HZ_GRANULE_SHIFT) |
-                 (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
+  known.offset =
+      ((uint32_t)(word >> 16) & 0xffff0000u) | (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
   known.limit16 = (uint32_t)word;
   return known;
 }
 
 // Whether p starts a block that has been handed out. Requires: known.bin is a class.
 HZ_INLINE bool hz4_is_block(struct hz4_known known) {
-  return hz4_is_block_start((unsigned)known.bin, known.offset) && known.offset / 16 < known.limit16;
+  return hz4_is_block_start((size_t)known.bin, known.offset) && known.offset / 16 < known.limit16;
 }
 
 HZ_INLINE void *hz4_alloc(size_t bytes, enum hz_api api) {
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
     return hz4_alloc_slow(bytes, api);
-  unsigned cls = hz_class_of(bytes);
+  intptr_t bin = hz_class_table[(bytes + 15) >> 4];
   uintptr_t cache = hz4_self.cache;
-  void *p = HZ_LIKELY(!(cache & 1)) ? hz4_thread_pop((struct hz4_cache *)cache, cls)
-                                    : hz4_cpu_pop(cache, cls);
+  void *p = HZ_LIKELY(!(cache & 1)) ? hz4_thread_pop((struct hz4_cache *)cache, bin)
+                                    : hz4_cpu_pop(cache, bin);
   if (HZ_UNLIKELY(p == NULL))
     return hz4_alloc_slow(bytes, api);
   return p;
@@ -71,23 +80,26 @@ HZ_INLINE void *hz4_alloc(size_t bytes, enum hz_api api) {
 
 HZ_INLINE void hz4_free(void *p, enum hz_api api) {
   uint64_t granule = hz_granule_of(p);
-  if (HZ_UNLIKELY(granule >= hz_load_relaxed(&hz_arena.end))) {
+  if (HZ_UNLIKELY(granule >= HZ4_HOT_LOAD(&hz_arena.end))) {
     hz4_free_slow(p, api); // NULL is here too
     return;
   }
-  struct hz4_known known = hz4_know(p, granule);
+  struct hz4_known known = {0, 0, 0};
+  if (HZ_FAST)
+    known.bin = (int8_t)HZ4_HOT_LOAD(&hz_arena.granules[granule].tag);
+  else
+    known = hz4_know(p, granule);
   uintptr_t cache = hz4_self.cache;
   if (HZ_LIKELY(!(cache & 1))) {
-    // No class has a bin that is full for ever, so that it needs no test of its own.
-    void ***bin = hz4_bin((struct hz4_cache *)cache, known.bin);
-    void **top = *bin;
+    // What is no class has a bin that is full for ever, so that it needs no test of its own.
+    void **top = *hz4_bin((struct hz4_cache *)cache, known.bin);
     if (HZ_UNLIKELY(hz4_top_is_full(top)) ||
         (!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(known) || *top == p))) {
       hz4_free_slow(p, api);
       return;
     }
     top[1] = p;
-    *bin = top + 1;
+    *hz4_bin_again((struct hz4_cache *)cache, known.bin) = top + 1;
     return;
   }
   if ((!HZ_FAST && HZ_UNLIKELY(known.bin <= 0 || !hz4_is_block(known))) ||

@@ -41,7 +41,7 @@ HZ_INLINE unsigned hz4_rseq_cpu(uintptr_t area) {
   return cpu;
 }
 
-HZ_INLINE void *hz4_rseq_pop(uintptr_t area, uintptr_t tagged, unsigned cls) {
+HZ_INLINE void *hz4_rseq_pop(uintptr_t area, uintptr_t tagged, intptr_t bin) {
   uintptr_t bins, top;
   void *p;
 again:
@@ -53,9 +53,11 @@ again:
                                                "movq %[top], 15(%[bins],%[cls],8)\n" // commit
                         HZ4_RSEQ_END
                         : [p] "=&r"(p), [bins] "=&r"(bins), [top] "=&r"(top)
-                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)cls)
+                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin)
                         : "memory", "cc"
                         : again, empty);
+  if (p == NULL)
+    __builtin_unreachable(); // known to the sequence, not to the compiler
   return p;
 empty:
   return NULL;

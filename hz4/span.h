@@ -63,15 +63,15 @@ HZ_INLINE bool hz4_span_is_whole(const struct hz4_span *s) {
   return s->free == s->carved;
 }
 
-// ceil(2^64 / bytes): an offset n < 2^32 is a multiple of bytes iff n * r <= r - 1 (modulo 2^64),
+// ceil(2^64 / bytes): an offset n < 2^32 is a multiple of bytes iff n * r < r (modulo 2^64),
 // and n / bytes == high word of n * r (Lemire, Kaser and Kurz, "Faster remainder by direct
 // computation", 2019).
 extern HZ_HIDDEN uint64_t hz4_reciprocal[HZ_CLASS_COUNT];
 void hz4_span_init(void);
 
-HZ_INLINE bool hz4_is_block_start(unsigned cls, uint32_t offset) {
+HZ_INLINE bool hz4_is_block_start(size_t cls, uint32_t offset) {
   uint64_t r = hz4_reciprocal[cls];
-  return offset * r <= r - 1;
+  return offset * r < r;
 }
 HZ_INLINE unsigned hz4_block_index(unsigned cls, uint32_t offset) {
   return (unsigned)((unsigned __int128)hz4_reciprocal[cls] * offset >> 64);
