@@ -246,9 +246,9 @@ void *hz3_span_take_one(unsigned cls, bool *zeroed) {
   return block;
 }
 
-// Effect: one block is free again; an emptied span joins the list *empty. The lock is held.
-static void central_put(struct hz3_central *c, unsigned cls, void *p, uint32_t *empty,
-                        enum hz_api api) {
+// Effect: one block is free again. Returns: its span, whose list may now be the wrong one. The lock
+// is held.
+static struct hz3_span *block_put(unsigned cls, void *p, enum hz_api api) {
   uint64_t granule = hz_granule_of(p);
   struct hz_granule *record = &hz_arena.granules[granule];
   if (hz_load_relaxed(&record->tag) != cls)
@@ -263,6 +263,12 @@ static void central_put(struct hz3_central *c, unsigned cls, void *p, uint32_t *
   s->free++;
   if (index / 64 < s->first_word)
     s->first_word = (uint16_t)(index / 64);
+  return s;
+}
+
+// Effect: the span stands in its right list, or, empty, in none but *empty. The lock is held.
+static void span_settle(struct hz3_central *c, unsigned cls, struct hz3_span *s, uint32_t *empty) {
+  uint64_t first = hz3_granule_of_span(s);
   if (out_of(s) != 0) {
     list_move(c, s, first);
     return;
@@ -281,9 +287,17 @@ void hz3_span_put(unsigned cls, void *const *blocks, unsigned count, enum hz_api
   struct hz3_central *c = &hz3_central[cls];
   uint64_t began = hz3_time_begin(HZ3_TIMED_SPANS);
   uint32_t empty = 0;
+  // Neighbours in a batch are often neighbours in a span, which then is settled once for all.
+  struct hz3_span *last = NULL;
   central_lock(c);
-  for (unsigned i = 0; i < count; i++)
-    central_put(c, cls, blocks[i], &empty, api);
+  for (unsigned i = 0; i < count; i++) {
+    struct hz3_span *s = block_put(cls, blocks[i], api);
+    if (last && s != last)
+      span_settle(c, cls, last, &empty);
+    last = s;
+  }
+  if (last)
+    span_settle(c, cls, last, &empty);
   hz_store_relaxed(&c->blocks_out, c->blocks_out - count);
   central_unlock(c);
   spans_close(empty);

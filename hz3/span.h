@@ -53,6 +53,9 @@ extern HZ_HIDDEN struct hz3_central hz3_central[HZ_CLASS_COUNT];
 HZ_INLINE struct hz3_span *hz3_span_of(uint64_t granule) {
   return (struct hz3_span *)(hz_arena_side + granule * sizeof(struct hz3_span));
 }
+HZ_INLINE uint64_t hz3_granule_of_span(const struct hz3_span *s) {
+  return (uint64_t)(s - (const struct hz3_span *)hz_arena_side);
+}
 
 // Effect: writes up to `want` (> 0) addresses of blocks to out; opens a span only when there would
 // be none. Returns: how many; 0 when memory is exhausted. Keeps errno.

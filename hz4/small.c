@@ -118,7 +118,7 @@ unsigned hz4_small_take(unsigned cls, void **out, unsigned want) {
   return n;
 }
 
-// Returns: the span if it is whole now and out of its list: the caller releases it.
+// Effect: one block is free again. Returns: its span, whose list may now be the wrong one.
 static struct hz4_span *give_one(struct hz4_central *c, unsigned cls, void *p) {
   struct hz4_place at = hz4_span_find(cls, p);
   struct hz4_span *s = at.span;
@@ -130,29 +130,47 @@ static struct hz4_span *give_one(struct hz4_central *c, unsigned cls, void *p) {
   s->hint = (uint16_t)hz_min(s->hint, w);
   s->free++;
   c->free_blocks++;
+  return s;
+}
+
+// Effect: the span stands in its right list. Returns: whether it is whole now and stands in none:
+// the caller releases it.
+static bool settle(struct hz4_central *c, struct hz4_span *s) {
   if (HZ_LIKELY(!hz4_span_is_whole(s))) {
     hz4_central_relist(c, s);
-    return NULL;
+    return false;
   }
   hz4_central_unlist(c, s);
   c->free_blocks -= s->free;
   c->spans--;
-  return s;
+  return true;
+}
+
+// Effect: gives blocks back under one lock. Neighbours in a batch are often neighbours in a span,
+// which then is settled once for all. Returns: how many spans are whole now, in whole[].
+static unsigned give_locked(struct hz4_central *c, unsigned cls, void *const *blocks, unsigned n,
+                            struct hz4_span *whole[HZ4_MAGAZINE_SLOTS]) {
+  unsigned found = 0;
+  struct hz4_span *last = NULL;
+  for (unsigned i = 0; i < n; i++) {
+    struct hz4_span *s = give_one(c, cls, blocks[i]);
+    if (last && s != last && settle(c, last))
+      whole[found++] = last;
+    last = s;
+  }
+  if (last && settle(c, last))
+    whole[found++] = last;
+  c->gives++;
+  return found;
 }
 
 void hz4_small_give(unsigned cls, void *const *blocks, unsigned n) {
   struct hz4_central *c = &hz4_small_central[cls];
   struct hz4_span *whole[HZ4_MAGAZINE_SLOTS];
-  unsigned i = 0;
-  while (i < n) {
-    unsigned found = 0;
+  for (unsigned part; n > 0; n -= part, blocks += part) {
+    part = (unsigned)hz_min(n, HZ4_MAGAZINE_SLOTS);
     hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
-    for (; i < n && found < HZ4_MAGAZINE_SLOTS; i++) {
-      struct hz4_span *s = give_one(c, cls, blocks[i]);
-      if (s)
-        whole[found++] = s;
-    }
-    c->gives++;
+    unsigned found = give_locked(c, cls, blocks, part, whole);
     hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
     while (found > 0)
       span_release(whole[--found], cls);
