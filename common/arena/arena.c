@@ -18,7 +18,7 @@ bool hz_arena_init(const struct hz_arena_config *config) {
     return false;
   hz_free_index_init(&S->free, (struct hz_free_node *)S->window.table[HZ_TABLE_NODES].at,
                      (uint64_t *)S->window.table[HZ_TABLE_DIRTY].at);
-  S->huge_from = UINT64_MAX;
+  S->huge_first = S->huge_from = UINT64_MAX;
   S->due_ms = S->huge_due_ms = UINT64_MAX;
   S->interval_start_ms = hz_os_now_ms();
   hz_arena.granules = (struct hz_granule *)S->window.table[HZ_TABLE_RECORDS].at;

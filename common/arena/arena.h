@@ -103,6 +103,10 @@ bool hz_run_alloc(uint64_t count, uint64_t align, struct hz_run *out);
 void hz_run_free(uint64_t granule, uint64_t count);
 // The same for a run whose pages hold nothing any more (its caller purged it).
 void hz_run_free_purged(uint64_t granule, uint64_t count);
+// The same for a run into or out of which pages were moved (hz_os_move_pages). Moved pages are a
+// mapping of their own that never joins its neighbours again, and mappings are few
+// (vm.max_map_count): the run is mapped afresh.
+void hz_run_free_moved(uint64_t granule, uint64_t count);
 
 // Effect: the run [granule, granule+count) grows to new_count in place if the granules behind it
 // are free or not yet handed out. Their records have tag NONE, their content is anything. Returns:

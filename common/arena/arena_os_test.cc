@@ -299,6 +299,70 @@ TEST(ArenaOs, FewMappingsWhateverHappens) {
     });
 }
 
+TEST(ArenaOs, MovedPagesJoinTheirNeighboursAgain) {
+  for (bool as_needed : {false, true})
+    in_child([as_needed] {
+      if (as_needed) {
+        reserve_at_most = 100 * HZ_MIB;
+        hz_os_seam = refuse_large_reservations;
+      }
+      hz_arena_config c = config(100, 0, true);
+      ASSERT_TRUE(hz_arena_init(&c));
+      std::vector<hz_run> runs(1000);
+      for (hz_run &r : runs) {
+        ASSERT_TRUE(hz_run_alloc(2, 1, &r));
+        touch(r);
+        for (uint64_t g = r.granule; g < r.granule + r.count; g++)
+          hz_arena.granules[g].tag = 1;
+      }
+      size_t before = lines_of("/proc/self/maps"), middle = 0;
+      for (size_t i = 1; i < 400; i += 2) {
+        hz_run to;
+        ASSERT_TRUE(hz_run_alloc(2, 1, &to));
+        if (!hz_os_move_pages(address(runs[i].granule), address(to.granule), 2 * HZ_GRANULE_BYTES))
+          return; // this kernel does not move
+        hz_run_free_moved(runs[i].granule, 2);
+        runs[i] = to;
+        middle = std::max(middle, lines_of("/proc/self/maps"));
+      }
+      EXPECT_GT(middle, before + 50); // they are apart indeed
+      for (size_t i = 1; i < 400; i += 2)
+        hz_run_free_moved(runs[i].granule, 2);
+      EXPECT_LE(lines_of("/proc/self/maps"), before + 5);
+      EXPECT_TRUE(hz_arena_is_valid());
+      // What comes back is fresh.
+      hz_run run;
+      ASSERT_TRUE(hz_run_alloc(2, 1, &run));
+      EXPECT_TRUE(run.zeroed);
+      touch(run);
+    });
+}
+
+bool refuse_commits(hz_os_call kind, size_t) {
+  return kind == HZ_OS_CALL_COMMIT;
+}
+
+TEST(ArenaOs, MovedPagesThatCannotBeMappedAfresh) {
+  in_child([] {
+    hz_arena_config c = config(100);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run a, b;
+    ASSERT_TRUE(hz_run_alloc(2, 1, &a));
+    ASSERT_TRUE(hz_run_alloc(2, 1, &b));
+    hz_os_seam = refuse_commits;
+    hz_run_free_moved(a.granule, 2);
+    EXPECT_TRUE(hz_arena_is_valid());
+    EXPECT_EQ(stats().used_bytes, 2 * HZ_GRANULE_BYTES);
+    hz_os_seam = nullptr;
+    hz_run_free_moved(b.granule, 2);
+    EXPECT_TRUE(hz_arena_is_valid());
+    for (int i = 0; i < 100; i++) {
+      ASSERT_TRUE(hz_run_alloc(1, 1, &a));
+      touch(a);
+    }
+  });
+}
+
 // ---------------------------------------------------------------- locked memory
 
 bool refuse_purges(hz_os_call kind, size_t) {

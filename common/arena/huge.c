@@ -102,7 +102,20 @@ void hz_huge_on_growth(uint64_t end, uint64_t need, uint64_t used) {
   from = unit_up(need - end >= BLOCK_HUGE_PAGES * unit() ? need : end);
   uint64_t last = unit_down(S->window.granules);
   bool asked = from < last && advise(from, last, true);
+  hz_store_relaxed(&S->huge_first, asked ? from : S->window.granules);
   hz_store_relaxed(&S->huge_from, asked ? from : S->window.granules);
+}
+
+void hz_huge_restore(uint64_t from, uint64_t to) {
+  // A frontier that moves meanwhile is no harm: advice, which the next withdrawal overrides.
+  uint64_t first = hz_load_relaxed(&S->huge_first), middle = hz_load_relaxed(&S->huge_from);
+  if (first == UINT64_MAX)
+    return;
+  from = hz_max(from, first);
+  if (from < hz_min(to, middle))
+    advise(from, hz_min(to, middle), false);
+  if (hz_max(from, middle) < to)
+    advise(hz_max(from, middle), to, true);
 }
 
 uint64_t hz_huge_unit(void) {

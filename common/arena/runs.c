@@ -159,6 +159,23 @@ void hz_run_free_purged(uint64_t granule, uint64_t count) {
   hz_arena_unlock();
 }
 
+void hz_run_free_moved(uint64_t granule, uint64_t count) {
+  HZ_ASSERT(count > 0 && granule + count <= hz_load_relaxed(&hz_arena.end));
+  enum hz_refreshed refreshed = hz_window_refresh(&S->window, granule, granule + count);
+  if (refreshed == HZ_UNCHANGED) {
+    hz_run_free(granule, count);
+  } else if (refreshed == HZ_REFRESHED) {
+    hz_huge_restore(granule, granule + count);
+    hz_run_free_purged(granule, count);
+  } else {
+    records_clear(granule, count);
+    hz_arena_lock();
+    S->used -= count;
+    S->holes += count;
+    hz_arena_unlock();
+  }
+}
+
 bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {
   HZ_ASSERT(new_count >= count);
   uint64_t from = granule + count, want = new_count - count;

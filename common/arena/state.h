@@ -57,11 +57,11 @@ struct hz_arena_state {
   uint64_t due_ms; // when the oldest warm run is to go, UINT64_MAX if none; read without the lock
                    // (a hint)
 
-  // Huge pages (huge.c).
-  uint64_t
-      huge_from; // asked for from here on; UINT64_MAX: not yet, window.granules: refused. Grower's
-  uint64_t huge_passed;   // granules that were asked for and used. Grower's
-  uint64_t huge_due_ms;   // when to look whether growth goes on, UINT64_MAX: need not
+  // Huge pages (huge.c). Written by the thread that grows; granules.
+  uint64_t huge_first;    // the lowest that was ever asked for; UINT64_MAX: none
+  uint64_t huge_from;     // asked for from here on; UINT64_MAX: not yet; window.granules: refused
+  uint64_t huge_passed;   // asked for and used, below huge_from
+  uint64_t huge_due_ms;   // when to look whether growth goes on; UINT64_MAX: need not
   uint64_t huge_seen_end; // `end` at the last look
 };
 extern struct hz_arena_state hz_arena_state;
@@ -76,6 +76,10 @@ bool hz_window_commit_tables(struct hz_window *w, uint64_t granules);
 // pieces are mapped as needed, the piece may lie higher because the addresses are taken: *from and
 // *to are moved.
 bool hz_window_commit(struct hz_window *w, uint64_t *from, uint64_t *to);
+// Effect: granules [from, to) are mapped afresh: all zero, one mapping with what is beside them.
+// Returns: HZ_LOST when they are no longer accessible, and maybe somebody else's.
+enum hz_refreshed { HZ_REFRESHED, HZ_UNCHANGED, HZ_LOST };
+enum hz_refreshed hz_window_refresh(const struct hz_window *w, uint64_t from, uint64_t to);
 // Returns: what the tables take, and will take when they reach `granules`.
 size_t hz_window_table_bytes(const struct hz_window *w, uint64_t granules);
 
@@ -128,6 +132,8 @@ void hz_huge_on_take(uint64_t start, uint64_t count);
 // Effect: when growth pauses (or at once) gives back what is left of the last huge page. Requires:
 // lock held (given up).
 void hz_huge_tick(uint64_t now_ms, bool at_once);
+// Effect: a range that was mapped afresh is advised like its neighbours. Requires: no lock.
+void hz_huge_restore(uint64_t from, uint64_t to);
 // Returns: the granules of a huge page when some were asked for, else 1. What is purged begins at
 // its multiples.
 uint64_t hz_huge_unit(void);

@@ -171,6 +171,20 @@ bool hz_window_commit(struct hz_window *w, uint64_t *from, uint64_t *to) {
   return false;
 }
 
+enum hz_refreshed hz_window_refresh(const struct hz_window *w, uint64_t from, uint64_t to) {
+  void *at = (void *)(w->base + (from << HZ_GRANULE_SHIFT));
+  size_t bytes = (to - from) << HZ_GRANULE_SHIFT;
+  // As it was made, so that it joins its neighbours.
+  if (w->mapped_as_needed) {
+    if (!hz_os_release(at, bytes))
+      return HZ_UNCHANGED;
+    return hz_os_map_at(at, bytes) ? HZ_REFRESHED : HZ_LOST;
+  }
+  if (!hz_os_decommit(at, bytes))
+    return HZ_UNCHANGED;
+  return hz_os_commit(at, bytes) ? HZ_REFRESHED : HZ_LOST;
+}
+
 size_t hz_window_table_bytes(const struct hz_window *w, uint64_t granules) {
   size_t bytes = 0;
   for (int i = 0; i < HZ_TABLES; i++) // relaxed: the grower writes it; a figure to judge by
