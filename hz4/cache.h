@@ -38,8 +38,8 @@ struct hz4_cache {
   uint8_t used[HZ_CLASS_COUNT];  // exchanged since the hand went by
   uint8_t hand;
   bool drained; // a CPU's: nothing was put here since the last drain
-  // Counted in variant `observe` only.
-  uint64_t allocs_small, allocs_mid, frees_small, frees_mid;
+  // Counted in variant `observe` only; [0] Small, [1] Mid: served by the bins without a slow path.
+  uint64_t allocs[2], frees[2];
 };
 _Static_assert(sizeof(struct hz4_cache) <= HZ4_CACHE_BYTES,
                "CPU n's cache lies at n << HZ4_CACHE_SHIFT");

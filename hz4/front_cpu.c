@@ -40,7 +40,7 @@ static struct hz4_cache *cache_of(unsigned cpu) {
 
 // ---- the operations of exchange.h
 
-static struct hz4_cache *here(void) {
+struct hz4_cache *hz4_cpu_here(void) {
   unsigned cpu = hz4_rseq_cpu(hz4_cpus.area_offset);
   return cache_of(cpu < hz4_cpus.count ? cpu : 0); // whichever: what is done to it is atomic
 }
@@ -74,8 +74,8 @@ static void spare_put(struct hz4_cache *c, struct hz4_magazine *m) {
     hz4_magazine_put(m);
 }
 
-static const struct hz4_front_ops cpu_ops = {here,     exchange,  prev_take,
-                                             prev_put, spare_get, spare_put};
+static const struct hz4_front_ops cpu_ops = {hz4_cpu_here, exchange,  prev_take,
+                                             prev_put,     spare_get, spare_put};
 
 HZ_NOINLINE void *hz4_cpu_miss(unsigned cls) {
   return hz4_miss(&cpu_ops, cls);
@@ -85,7 +85,7 @@ HZ_NOINLINE void hz4_cpu_overflow(unsigned cls, void *p) {
 }
 
 bool hz4_cpu_top_is(unsigned cls, const void *p) {
-  void **top = hz_load_relaxed(&here()->top[cls]);
+  void **top = hz_load_relaxed(&hz4_cpu_here()->top[cls]);
   return *top == p;
 }
 

@@ -68,6 +68,8 @@ void hz4_cpu_overflow(unsigned cls, void *p);
 // Effect: makes the caches and registers with membarrier. Returns: whether CPUs' caches are to be
 // had: libc registers rseq, and the kernel has the barrier for it.
 bool hz4_cpu_init(void);
+// The cache of the CPU we are on, or were on a moment ago.
+struct hz4_cache *hz4_cpu_here(void);
 // Whether the kernel keeps this thread's rseq area.
 bool hz4_cpu_thread_is_registered(void);
 // Whether p is the last block freed into this CPU's bin (for the fault's sake; a hint).

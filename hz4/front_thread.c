@@ -145,6 +145,7 @@ struct hz4_cache *hz4_thread_cache_get(void) {
 void hz4_thread_cache_put(struct hz4_cache *c) {
   struct node *n = (struct node *)c;
   hz4_thread_empty(c);
+  hz4_observe_retire(c);
   memset(c->cap, 0, sizeof c->cap); // the next owner starts slowly
   memset(c->trend, HZ4_TREND_NONE, sizeof c->trend);
   c->reserved = 0;

@@ -6,6 +6,7 @@
 
 #include "common/os/os.h"
 #include "common/sync/atomic.h"
+#include "hz4/cache.h"
 #include "hz4/span.h"
 
 HZ_EXTERN_C_BEGIN
@@ -34,16 +35,20 @@ enum hz4_seen {
 };
 // Sampled time, one in 64, in nanoseconds.
 enum hz4_timed {
-  HZ4_TIMED_REFILL,
-  HZ4_TIMED_DRAIN,
-  HZ4_TIMED_TRIM,
+  HZ4_TIMED_REFILL,    // a miss, whatever served it
+  HZ4_TIMED_HAND_OVER, // an overflow, whatever took it
+  HZ4_TIMED_DRAIN,     // of a CPU
+  HZ4_TIMED_TRIM,      // a round of giving back
+  HZ4_TIMED_LOCK,      // a batch to or from the spans, lock included
   HZ4_TIMED_LARGE,
+  HZ4_TIMED_OS, // giving everything back at once (trim, exhaustion)
   HZ4_TIMED_COUNT
 };
 
 struct hz4_observed {
   uint64_t part[2][HZ4_SEEN_PARTS];
   uint64_t seen[HZ4_SEEN_COUNT];
+  uint64_t retired_allocs[2], retired_frees[2];
   uint64_t calls[HZ4_TIMED_COUNT], sampled[HZ4_TIMED_COUNT], ns[HZ4_TIMED_COUNT];
 };
 extern HZ_HIDDEN struct hz4_observed hz4_observed;
@@ -55,6 +60,15 @@ HZ_INLINE void hz4_observe_part(unsigned cls, enum hz4_seen_part what) {
 HZ_INLINE void hz4_observe_add(enum hz4_seen what, uint64_t n) {
   if (HZ_OBSERVE && n != 0)
     hz_add_relaxed(&hz4_observed.seen[what], n);
+}
+
+// Effect: counts what a bin served. / The counts of a cache that loses its owner are kept.
+void hz4_observe_bin(intptr_t bin, bool alloc);
+void hz4_observe_retire(struct hz4_cache *c);
+
+HZ_INLINE void hz4_observe_hit(intptr_t bin, bool alloc) {
+  if (HZ_OBSERVE)
+    hz4_observe_bin(bin, alloc);
 }
 
 // Returns: 0 when this call is not in the sample. / Requires: what begin returned.

@@ -25,6 +25,7 @@
 #include "common/sizeclass/sizeclass.h"
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
+#include "hz4/observe.h"
 #include "hz4/self.h"
 #include "hz4/span.h"
 
@@ -75,6 +76,7 @@ HZ_INLINE void *hz4_alloc(size_t bytes, enum hz_api api) {
                                     : hz4_cpu_pop(cache, bin);
   if (HZ_UNLIKELY(p == NULL))
     return hz4_alloc_slow(bytes, api);
+  hz4_observe_hit(bin, true);
   return p;
 }
 
@@ -100,11 +102,15 @@ HZ_INLINE void hz4_free(void *p, enum hz_api api) {
     }
     top[1] = p;
     *hz4_bin_again((struct hz4_cache *)cache, known.bin) = top + 1;
+    hz4_observe_hit(known.bin, false);
     return;
   }
   if ((!HZ_FAST && HZ_UNLIKELY(known.bin <= 0 || !hz4_is_block(known))) ||
-      HZ_UNLIKELY(!hz4_cpu_push(cache, known.bin, p)))
+      HZ_UNLIKELY(!hz4_cpu_push(cache, known.bin, p))) {
     hz4_free_slow(p, api);
+    return;
+  }
+  hz4_observe_hit(known.bin, false);
 }
 
 void *hz4_alloc_aligned(size_t align, size_t bytes, enum hz_api api);

@@ -5,10 +5,15 @@
 #include "hz4/custody.h"
 #include "hz4/depot.h"
 #include "hz4/mid.h"
+#include "hz4/observe.h"
 #include "hz4/small.h"
 
 static unsigned take(unsigned cls, void **out, unsigned want) {
-  return cls < HZ4_MID_FIRST_CLASS ? hz4_small_take(cls, out, want) : hz4_mid_take(cls, out, want);
+  uint64_t began = hz4_timed_begin(HZ4_TIMED_LOCK);
+  unsigned n =
+      cls < HZ4_MID_FIRST_CLASS ? hz4_small_take(cls, out, want) : hz4_mid_take(cls, out, want);
+  hz4_timed_end(HZ4_TIMED_LOCK, began);
+  return n;
 }
 
 unsigned hz4_shared_take(unsigned cls, void **out, unsigned want) {
@@ -28,9 +33,11 @@ unsigned hz4_shared_take(unsigned cls, void **out, unsigned want) {
 void hz4_shared_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_ms) {
   if (n == 0)
     return;
+  uint64_t began = hz4_timed_begin(HZ4_TIMED_LOCK);
   if (cls < HZ4_MID_FIRST_CLASS)
     hz4_small_give(cls, blocks, n);
   else
     hz4_mid_give(cls, blocks, n, freed_ms);
+  hz4_timed_end(HZ4_TIMED_LOCK, began);
   hz_sub_relaxed(&hz4_bound_counters.out_bytes, n * hz_class_bytes(cls));
 }

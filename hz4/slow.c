@@ -127,7 +127,7 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
   hz4_self.api = (uint8_t)api;
   if (!HZ_FAST && HZ_UNLIKELY(was_freed_just_now(cls, p)))
     hz_fail_double_free(p, hz_class_bytes(cls), api);
-  uint64_t began = hz4_timed_begin(HZ4_TIMED_DRAIN);
+  uint64_t began = hz4_timed_begin(HZ4_TIMED_HAND_OVER);
   if (hz4_self.state == HZ4_STATE_OWN) {
     hz4_thread_overflow(cls, p);
   } else if (hz4_self.state == HZ4_STATE_CPU) {
@@ -137,7 +137,7 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
     hz4_custody_leave(cls, &p, 1);
     hz4_shared_give(cls, &p, 1, hz_os_now_ms());
   }
-  hz4_timed_end(HZ4_TIMED_DRAIN, began);
+  hz4_timed_end(HZ4_TIMED_HAND_OVER, began);
 }
 
 // ---- the rest of the surface

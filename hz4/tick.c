@@ -39,6 +39,7 @@ void hz4_tick_run(uint64_t now_ms) {
 }
 
 size_t hz4_trim_all(void) {
+  uint64_t began = hz4_timed_begin(HZ4_TIMED_OS);
   if (hz4_self.state == HZ4_STATE_OWN)
     hz4_thread_empty((struct hz4_cache *)hz4_self.cache);
   hz4_cpu_drain_all();
@@ -46,5 +47,6 @@ size_t hz4_trim_all(void) {
   size_t bytes = hz4_mid_purge(hz_os_now_ms());
   hz_large_trim();
   bytes += hz_runs_purge_all();
+  hz4_timed_end(HZ4_TIMED_OS, began);
   return bytes;
 }
