@@ -31,6 +31,10 @@ enum {
   PURGE_TO_ZERO_BYTES = 2 * 1024 * 1024,
 };
 #define COUNT_MAX ((uint64_t)1 << (DOUBLINGS + 4))
+// hz_granule.flags: the block's pages came from elsewhere. It is a mapping of its own until it is
+// given back (hz_run_free_moved); it is not cached, so that there are no more of those than blocks
+// alive.
+#define WAS_MOVED 0x40u
 
 typedef uint64_t __attribute__((may_alias)) record_word;
 
@@ -78,10 +82,10 @@ static record_word *record_at(uint64_t granule) {
 
 // Relaxed throughout: whoever learns the block's address learns it from the program (or from a
 // cache slot, with acquire), and that orders the record.
-static void records_set(uint64_t granule, uint64_t count) {
+static void records_set(uint64_t granule, uint64_t count, uint8_t flags) {
   for (uint64_t i = 1; i < count; i++)
     hz_store_relaxed(record_at(granule + i), record_of(0, HZ_TAG_LARGE_INSIDE, 0));
-  hz_store_relaxed(record_at(granule), record_of((uint32_t)count, HZ_TAG_LARGE, 0));
+  hz_store_relaxed(record_at(granule), record_of((uint32_t)count, HZ_TAG_LARGE, flags));
 }
 
 _Noreturn static void fault(const void *p, uint64_t record, enum hz_api api) {
@@ -102,13 +106,14 @@ static uint64_t record_checked(const void *p, enum hz_api api) {
 }
 
 // Effect: the block is nobody's; of two threads that free it at once one wins and the other faults.
-static uint32_t record_claim(void *p, enum hz_api api) {
+// Returns: its record as it was.
+static uint64_t record_claim(void *p, enum hz_api api) {
   uint64_t record = record_checked(p, api);
   uint32_t count = record_count(record);
   uint64_t freed = record_of(count, HZ_TAG_NONE, HZ_LARGE_WAS_FREED);
   if (!hz_cas_relaxed(record_at(hz_granule_of(p)), &record, freed))
     fault(p, record, api);
-  return count;
+  return record;
 }
 
 // ---- the cache ----
@@ -219,7 +224,7 @@ static void zero_block(void *p, size_t bytes) {
 }
 
 static void *block_out(uint64_t granule, uint64_t count) {
-  records_set(granule, count);
+  records_set(granule, count, 0);
   hz_add_relaxed(&totals.live_bytes, count * HZ_GRANULE_BYTES);
   hz_add_relaxed(&totals.live_blocks, 1);
   return hz_granule_address(granule);
@@ -266,10 +271,12 @@ void *hz_large_alloc(size_t bytes, size_t align, bool zero) {
 }
 
 void hz_large_free(void *p, enum hz_api api) {
-  uint32_t count = record_claim(p, api);
+  uint64_t record = record_claim(p, api), granule = hz_granule_of(p);
+  uint32_t count = record_count(record);
   block_uncount(count);
-  uint64_t granule = hz_granule_of(p);
-  if (!cache_put(granule, count))
+  if (record_flags(record) & WAS_MOVED)
+    hz_run_free_moved(granule, count);
+  else if (!cache_put(granule, count))
     hz_run_free(granule, count);
 }
 
@@ -278,13 +285,18 @@ size_t hz_large_usable(const void *p, enum hz_api api) {
 }
 
 static void resize_counted(void *p, uint64_t old_count, uint64_t new_count) {
-  records_set(hz_granule_of(p), new_count);
+  uint8_t flags = record_flags(hz_load_relaxed(record_at(hz_granule_of(p))));
+  records_set(hz_granule_of(p), new_count, flags);
   hz_add_relaxed(&totals.live_bytes, (new_count - old_count) * HZ_GRANULE_BYTES);
 }
 
 static void shrink(void *p, uint64_t old_count, uint64_t new_count) {
+  uint64_t granule = hz_granule_of(p);
   resize_counted(p, old_count, new_count);
-  hz_run_free(hz_granule_of(p) + new_count, old_count - new_count);
+  if (record_flags(hz_load_relaxed(record_at(granule))) & WAS_MOVED)
+    hz_run_free_moved(granule + new_count, old_count - new_count);
+  else
+    hz_run_free(granule + new_count, old_count - new_count);
 }
 
 // Returns: the block at its new place, or NULL when there is no memory; the old one is then
@@ -305,9 +317,14 @@ static void *grow_elsewhere(void *p, uint64_t old_count, size_t bytes, enum hz_a
     return NULL;
   if (hz_os_move_pages(p, q, old_bytes)) {
     hz_add_relaxed(&totals.moved, 1);
-    uint32_t count = record_claim(p, api);
+    records_set(hz_granule_of(q), count_of(bytes), WAS_MOVED);
+    uint64_t record = record_claim(p, api), granule = hz_granule_of(p);
+    uint32_t count = record_count(record);
     block_uncount(count);
-    hz_run_free_purged(hz_granule_of(p), count);
+    if (record_flags(record) & WAS_MOVED)
+      hz_run_free_moved(granule, count);
+    else
+      hz_run_free_purged(granule, count);
   } else {
     memcpy(q, p, old_bytes);
     hz_large_free(p, api);
