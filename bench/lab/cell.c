@@ -66,6 +66,8 @@ static void take_line(struct running *c) {
   double rss;
   if (result_read_line(c->result, c->line)) {
     c->has_result = true;
+  } else if (result_read_latency(c->result, c->line)) {
+    return;
   } else if (strncmp(c->line, "FREED", 5) == 0) {
     c->freed_s = t_s;
     if (sscanf(c->line, "FREED rss_kib=%lf", &rss) == 1)

@@ -8,6 +8,7 @@
 
 #include "bench/lab/launcher.h"
 
+int command_full(struct launcher *l, int argc, char **argv);
 int command_compare(struct launcher *l, int argc, char **argv);
 int command_ab(struct launcher *l, int argc, char **argv);
 int command_hang(struct launcher *l, int argc, char **argv);

@@ -1,6 +1,8 @@
 /* compare: every allocator, same conditions, one verdict. */
+#include "bench/lab/against.h"
 #include "bench/lab/commands.h"
 #include "bench/lab/interrupt.h"
+#include "bench/lab/profile.h"
 #include "bench/lab/report.h"
 #include "bench/lab/roster.h"
 #include "bench/lab/runner.h"
@@ -19,6 +21,11 @@ static const char about[] = "Compares allocators: every one under the same condi
                             "quote. The folder of the results is the last line printed. Exit "
                             "status: 0 complete, 1 a cell failed, "
                             "2 refused, 128 + signal interrupted.";
+
+static const char about_full[] =
+    "The whole matrix: every lane, touched and untouched, eleven rounds, memory, then profiles. "
+    "Hours; safe to "
+    "leave alone for a night.\v--resume DIR goes on with the first cell that is missing.";
 
 static void list_everything(void) {
   size_t n;
@@ -41,14 +48,25 @@ static void list_everything(void) {
   }
 }
 
-static void write_report(const struct session *s) {
+/* Effect: report.html, and the comparison with an earlier run where one was named. */
+static void read_back(const struct session *s) {
   struct run_folder folder;
-  char *path = lab_format("%s/report.html", s->dir);
   run_folder_load(&folder, s->dir);
-  if (!report_write(path, &folder, 1))
-    fprintf(stderr, "lab: no report.html: its page was not built with the lab.\n");
+  if (!s->config.no_report) {
+    char *path = lab_format("%s/report.html", s->dir);
+    if (!report_write(path, &folder, 1))
+      fprintf(stderr, "lab: no report.html: its page was not built with the lab.\n");
+    free(path);
+  }
+  if (s->config.against != NULL) {
+    struct run_folder then;
+    char *path = where_typed(s->config.against);
+    run_folder_load(&then, path);
+    against_print(&folder, &then, stdout);
+    run_folder_clear(&then);
+    free(path);
+  }
   run_folder_clear(&folder);
-  free(path);
 }
 
 static int exit_status(enum run_outcome outcome) {
@@ -57,18 +75,14 @@ static int exit_status(enum run_outcome outcome) {
   return outcome == RUN_CELL_FAILED ? LAB_EXIT_CELL_FAILED : LAB_EXIT_OK;
 }
 
-int command_compare(struct launcher *l, int argc, char **argv) {
-  struct config config;
+/* Effect: runs, judges and reports a settled config. Returns: the exit status. */
+static int measure(struct launcher *l, const struct config *config, bool with_profiles) {
   struct session s;
-  config_parse(&config, argc, argv, about, NULL);
-  if (config.list) {
-    list_everything();
-    return LAB_EXIT_OK;
-  }
-  config_settle(&config);
-  if (!session_open(&s, l, &config))
+  if (!session_open(&s, l, config))
     return 128 + interrupt_seen();
   enum run_outcome outcome = run_plan(&s);
+  if (outcome == RUN_COMPLETE && with_profiles && !profile_rows(&s))
+    outcome = RUN_INTERRUPTED;
   if (outcome == RUN_INTERRUPTED)
     fprintf(stderr, "\ninterrupted: this is what is done; --resume %s goes on.\n", s.dir);
   struct verdicts v = summary_judge(&s);
@@ -76,8 +90,54 @@ int command_compare(struct launcher *l, int argc, char **argv) {
   summary_write(&s, &v);
   verdicts_clear(&v);
   session_finish(&s);
-  if (!config.no_report)
-    write_report(&s);
+  read_back(&s);
   session_close(&s);
   return exit_status(outcome);
+}
+
+/* Effect: an earlier run that cannot be read is refused before anything is measured. */
+static void check_against(const struct config *config) {
+  if (config->against == NULL)
+    return;
+  struct run_folder then;
+  char *path = where_typed(config->against);
+  run_folder_load(&then, path);
+  run_folder_clear(&then);
+  free(path);
+}
+
+int command_compare(struct launcher *l, int argc, char **argv) {
+  struct config config;
+  config_parse(&config, argc, argv, about, NULL);
+  if (config.list) {
+    list_everything();
+    return LAB_EXIT_OK;
+  }
+  check_against(&config);
+  config_settle(&config);
+  return measure(l, &config, false);
+}
+
+/* Effect: the whole matrix in the specification's order: the suite, then mt_remote. */
+static void choose_full(struct config *c) {
+  struct strings all = {0};
+  lanes_named(&all, "full");
+  lanes_named(&all, "standard");
+  for (int mt = 0; mt < 2; mt++)
+    for (size_t i = 0; i < all.n; i++)
+      if ((strcmp(lanes_find(all.at[i])->workload, "mt_remote") == 0) == mt)
+        strings_add(&c->lanes, all.at[i]);
+  c->lanes_said = true;
+  strings_clear(&all);
+}
+
+int command_full(struct launcher *l, int argc, char **argv) {
+  struct config config;
+  config_parse(&config, argc, argv, about_full, NULL);
+  check_against(&config);
+  config.quick = false;
+  if (!config.lanes_said)
+    choose_full(&config);
+  config_settle(&config);
+  return measure(l, &config, true);
 }

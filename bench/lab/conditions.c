@@ -69,7 +69,7 @@ static bool warm(struct session *s, const struct plan_row *row) {
 static bool run_floor(struct session *s, const struct plan_row *row, double seconds) {
   const struct roster_entry *entry = roster_find("null");
   char *path = where_built(entry->built);
-  if (path == NULL || row->lane == NULL || s->config.check ||
+  if (path == NULL || row->lane == NULL || (row->lane->flags & LANE_APP) != 0 || s->config.check ||
       journal_find(&s->journal, PASS_FLOOR, row->name, entry->name, 1) != NULL) {
     free(path);
     return true;

@@ -277,6 +277,8 @@ void config_parse(struct config *config, int argc, char **argv, const char *abou
   config->timeout_s = 120;
   config->app = getenv("APP_CMD");
   config->app_name = getenv("APP_NAME");
+  if (config->app != NULL && getenv("APP_RUNS") != NULL)
+    config->runs = whole("runs (APP_RUNS)", getenv("APP_RUNS"), 1);
   for (int i = 0; i < argc; i++)
     strings_add(&config->words, argv[i]);
   argp.doc = about;

@@ -80,6 +80,7 @@ static void take_memory(struct judged_cell *cell, const struct journal *j, const
 
 static void take_latency(struct judged_cell *cell, const struct journal *j, const char *row,
                          const char *alloc) {
+  cell->timed_ops = median_of(j, PASS_LATENCY, row, alloc, FIGURE_ops_per_s);
   cell->p50_ns = median_of(j, PASS_LATENCY, row, alloc, FIGURE_p50_ns);
   cell->p99_ns = median_of(j, PASS_LATENCY, row, alloc, FIGURE_p99_ns);
   cell->p999_ns = median_of(j, PASS_LATENCY, row, alloc, FIGURE_p999_ns);

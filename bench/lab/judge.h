@@ -45,6 +45,7 @@ struct judged_cell {
   double remote_asked_pct;
   double minor_faults;
   double user_s, sys_s;
+  double timed_ops; /* operations per second of the latency pass */
   double p50_ns, p99_ns, p999_ns, p9999_ns, max_ns;
   char note[LAB_DETAIL_BYTES]; /* why a cell failed or is invalid; empty: nothing */
 };

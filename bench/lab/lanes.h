@@ -28,7 +28,8 @@ enum lane_flag {
   LANE_GATE = 32,      /* an A/B decision looks at it */
   LANE_BY_TIME = 64,   /* has no end of its own: always bounded by --seconds */
   LANE_QUICK_TOUCH = 128, /* --quick shows it touched as well */
-  LANE_OWN_SEED = 256     /* its arguments name the seed */
+  LANE_OWN_SEED = 256,    /* its arguments name the seed */
+  LANE_APP = 512          /* a real program, run by apps.sh: workload is that script */
 };
 
 struct lane {
@@ -38,6 +39,7 @@ struct lane {
   const char *args;       /* its arguments, blanks between */
   const char *short_args; /* in a quick run: no end of its own, short rings; NULL: as args */
   unsigned flags;
+  const char *needs; /* programs that must be on the machine, blanks between; NULL: none */
 };
 
 /* Returns: the table in the order of the specification; *n its length. */

@@ -17,6 +17,7 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
     {"compare", command_compare, "every allocator, same conditions, one verdict"},
+    {"full", command_full, "the whole matrix; safe to leave alone for a night"},
     {"ab", command_ab, "B against A in paired rounds: GO, NO-GO or NEUTRAL, and a record"},
     {"hang", command_hang, "repeats a lane until it hangs, and says why"},
     {"profile", command_profile, "the busiest functions of each allocator, side by side"},

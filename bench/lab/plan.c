@@ -2,6 +2,7 @@
 
 #include "bench/lab/procfs.h"
 #include "bench/lab/random.h"
+#include "bench/lab/tool.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -64,7 +65,28 @@ static const struct lane *guarded(struct plan *plan, const struct config *config
   return safe;
 }
 
+/* Returns: true when every program the lane needs is on this machine; else says so among what is
+ * left out. */
+static bool has_programs(struct plan *plan, const struct lane *lane) {
+  struct strings needs = {0};
+  bool all = true;
+  strings_split(&needs, lane->needs != NULL ? lane->needs : "", ' ');
+  for (size_t i = 0; i < needs.n && all; i++) {
+    char *path = tool_find(needs.at[i]);
+    all = path != NULL;
+    if (!all)
+      strings_take(&plan->left_out, lab_format("%s: %s is not installed", lane->name, needs.at[i]));
+    free(path);
+  }
+  strings_clear(&needs);
+  return all;
+}
+
 static void add_lane(struct plan *plan, const struct config *config, const struct lane *lane) {
+  if ((lane->flags & LANE_APP) != 0) { /* a program touches what it touches */
+    add_row(plan, lane, lane->name, "none");
+    return;
+  }
   bool both = config->touch == TOUCH_BOTH ||
               (config->touch < 0 && (!config->quick || (lane->flags & LANE_QUICK_TOUCH) != 0));
   if (config->touch != TOUCH_EDGES)
@@ -93,7 +115,7 @@ void plan_make(struct plan *plan, const struct config *config, const struct memo
   }
   for (size_t i = 0; i < config->lanes.n; i++) {
     const struct lane *lane = guarded(plan, config, memory, lanes_find(config->lanes.at[i]));
-    if (lane != NULL)
+    if (lane != NULL && has_programs(plan, lane))
       add_lane(plan, config, lane);
   }
 }

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-enum { PROFILE_HOTTEST = 12, PROFILE_RATE_HZ = 999 };
+enum { PROFILE_HOTTEST = 12, PROFILE_RATE_HZ = 999, PROFILE_ALL_ROWS = 12 };
 
 struct hot_function {
   double percent;
@@ -31,6 +31,11 @@ struct profile {
  * or why there is no profile (static text). An interrupt is "interrupted". */
 const char *profile_cell(struct session *s, const struct cell_wish *wish, const char *report_path,
                          struct profile *p);
+
+/* Effect: profiles every allocator on every row (of more than
+ * PROFILE_ALL_ROWS, on those of the gate lanes):
+ * profile.ROW.md, raw reports and perf_stat.tsv. Returns: false when interrupted. */
+bool profile_rows(struct session *s);
 
 /* Effect: the lines of `perf report -t TAB`. Returns: how many functions were read. */
 size_t profile_read(const char *report, struct profile *p);

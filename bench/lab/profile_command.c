@@ -125,6 +125,19 @@ static bool profile_row(struct session *s, const struct plan_row *row, FILE *sta
   return good;
 }
 
+bool profile_rows(struct session *s) {
+  FILE *stat = open_part(s, "perf_stat.tsv");
+  bool good = true, few = s->plan.n <= PROFILE_ALL_ROWS;
+  write_stat(stat, NULL);
+  for (size_t i = 0; i < s->plan.n && good; i++) {
+    const struct lane *lane = s->plan.rows[i].lane;
+    if (few || (lane != NULL && (lane->flags & LANE_GATE) != 0))
+      good = profile_row(s, &s->plan.rows[i], stat);
+  }
+  fclose(stat);
+  return good;
+}
+
 int command_profile(struct launcher *l, int argc, char **argv) {
   struct config config;
   struct session s;
@@ -140,12 +153,7 @@ int command_profile(struct launcher *l, int argc, char **argv) {
   config_settle(&config);
   if (!session_open(&s, l, &config))
     return 128 + interrupt_seen();
-  FILE *stat = open_part(&s, "perf_stat.tsv");
-  write_stat(stat, NULL);
-  for (size_t i = 0; i < s.plan.n; i++)
-    if (!profile_row(&s, &s.plan.rows[i], stat))
-      break;
-  fclose(stat);
+  profile_rows(&s);
   session_close(&s);
   return interrupt_seen() != 0 ? 128 + interrupt_seen() : LAB_EXIT_OK;
 }

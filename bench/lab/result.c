@@ -41,36 +41,63 @@ void result_clear(struct cell_result *r) {
     r->figure[i] = NAN;
 }
 
-bool result_read_line(struct cell_result *r, const char *line) {
-  if (strncmp(line, "RESULT ", 7) != 0)
-    return false;
+/* Effect: sets every known figure of the blank-separated key=value parts; other parts stay in
+ * *others. */
+static void read_pairs(struct cell_result *r, const char *text, struct strings *others) {
   struct strings parts = {0};
-  bool valid = true;
-  char reason[LAB_NAME_BYTES] = "no reason given";
-  strings_split(&parts, line + 7, ' ');
+  strings_split(&parts, text, ' ');
   for (size_t i = 0; i < parts.n; i++) {
+    parts.at[i][strcspn(parts.at[i], "\r\n")] = '\0';
     char *value = strchr(parts.at[i], '=');
     if (value == NULL)
       continue;
-    *value++ = '\0';
-    value[strcspn(value, "\r\n")] = '\0';
+    *value = '\0';
     int f = index_of(figure_names, FIGURE_COUNT, parts.at[i]);
+    *value = '=';
     if (f >= 0)
-      text_number(value, &r->figure[f]);
-    else if (strcmp(parts.at[i], "valid") == 0)
-      valid = strcmp(value, "0") != 0;
-    else if (strcmp(parts.at[i], "reason") == 0)
-      snprintf(reason, sizeof reason, "%s", value);
+      text_number(value + 1, &r->figure[f]);
+    else
+      strings_add(others, parts.at[i]);
   }
   strings_clear(&parts);
-  if (!isfinite(r->figure[FIGURE_ops]))
+}
+
+bool result_read_line(struct cell_result *r, const char *line) {
+  struct strings others = {0};
+  bool valid = true;
+  const char *reason = "no reason given";
+  if (strncmp(line, "RESULT ", 7) != 0)
     return false;
-  if (!isfinite(r->figure[FIGURE_ops_per_s]) && r->figure[FIGURE_seconds] > 0)
+  read_pairs(r, line + 7, &others);
+  for (size_t i = 0; i < others.n; i++) {
+    if (strcmp(others.at[i], "valid=0") == 0)
+      valid = false;
+    else if (strncmp(others.at[i], "reason=", 7) == 0)
+      reason = others.at[i] + 7;
+  }
+  bool good = isfinite(r->figure[FIGURE_ops]);
+  if (good && !isfinite(r->figure[FIGURE_ops_per_s]) && r->figure[FIGURE_seconds] > 0)
     r->figure[FIGURE_ops_per_s] = r->figure[FIGURE_ops] / r->figure[FIGURE_seconds];
-  if (!valid) {
+  if (good && !valid) {
     r->status = CELL_INVALID;
     snprintf(r->detail, sizeof r->detail, "%s", reason);
   }
+  strings_clear(&others);
+  return good;
+}
+
+bool result_read_latency(struct cell_result *r, const char *line) {
+  struct strings others = {0};
+  struct cell_result fresh;
+  if (strncmp(line, "LATENCY ", 8) != 0)
+    return false;
+  result_clear(&fresh);
+  read_pairs(&fresh, line + 8, &others);
+  strings_clear(&others);
+  /* Not above: the first line too, while r has no samples. */
+  if (!(fresh.figure[FIGURE_samples] <= r->figure[FIGURE_samples]))
+    for (int f = FIGURE_p50_ns; f <= FIGURE_timer_ns; f++)
+      r->figure[f] = fresh.figure[f];
   return true;
 }
 

@@ -24,12 +24,14 @@ extern "C" {
   X(alloc_failures)                                                                                \
   X(threads)                                                                                       \
   X(requested_remote_pct)                                                                          \
-  X(effective_remote_pct) X(fallback_pct) X(remote_frees) X(local_frees) X(rss_peak_kib) X(p50_ns) \
-      X(p99_ns) X(p999_ns) X(p9999_ns) X(max_ns) X(samples) X(wall_s) X(user_s) X(sys_s)           \
-          X(max_rss_kib) X(freed_rss_kib) X(settled_rss_kib) X(idle_1s_rss_kib) X(minor_faults)    \
-              X(major_faults) X(voluntary_switches) X(involuntary_switches) X(cycles)              \
-                  X(instructions) X(cache_misses) X(branch_misses) X(dtlb_misses) X(other_cpu_pct) \
-                      X(start_unix_s)
+  X(effective_remote_pct)                                                                          \
+  X(fallback_pct)                                                                                  \
+  X(remote_frees)                                                                                  \
+  X(local_frees) X(rss_peak_kib) X(p50_ns) X(p99_ns) X(p999_ns) X(p9999_ns) X(max_ns) X(samples)   \
+      X(timer_ns) X(wall_s) X(user_s) X(sys_s) X(max_rss_kib) X(freed_rss_kib) X(settled_rss_kib)  \
+          X(idle_1s_rss_kib) X(minor_faults) X(major_faults) X(voluntary_switches)                 \
+              X(involuntary_switches) X(cycles) X(instructions) X(cache_misses) X(branch_misses)   \
+                  X(dtlb_misses) X(other_cpu_pct) X(start_unix_s)
 
 enum figure {
 #define X(name) FIGURE_##name,
@@ -75,6 +77,10 @@ void result_clear(struct cell_result *r);
  * status CELL_INVALID with its reason as detail. Returns: false when the line is no RESULT or has
  * no ops. */
 bool result_read_line(struct cell_result *r, const char *line);
+
+/* Effect: takes the figures of a line that starts with "LATENCY ", unless r has some from a process
+ * with more samples. Returns: false when the line is none. */
+bool result_read_latency(struct cell_result *r, const char *line);
 
 /* Effect: the head line of a TSV, and one line for r. Unmeasured figures are empty fields. */
 void result_write_head(FILE *out);

@@ -49,10 +49,11 @@ void run_folder_clear(struct run_folder *f) {
 
 /* Effect: a sentence when the two values differ. */
 static void compare_value(struct strings *out, const char *what, const json_t *a, const json_t *b) {
-  if (json_equal((json_t *)(size_t)a, (json_t *)(size_t)b))
+  bool none = (a == NULL || json_is_null(a)) && (b == NULL || json_is_null(b));
+  if (none || json_equal((json_t *)(size_t)a, (json_t *)(size_t)b))
     return;
-  char *then = json_dumps(b, JSON_ENCODE_ANY | JSON_COMPACT);
-  char *now = json_dumps(a, JSON_ENCODE_ANY | JSON_COMPACT);
+  char *then = json_dumps(b, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
+  char *now = json_dumps(a, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
   strings_take(
       out, lab_format("%s: %s then, %s now", what, then ? then : "unknown", now ? now : "unknown"));
   free(then);

@@ -32,6 +32,8 @@ struct strings run_argv(struct session *s, const struct plan_row *row, double se
     strings_add(&argv, c->app);
     return argv;
   }
+  if ((row->lane->flags & LANE_APP) != 0)
+    strings_add(&argv, "/bin/sh");
   strings_add(&argv, session_workload(s, row->lane->workload)->pin.path);
   strings_split(&argv, run_lane_args(c, row->lane), ' ');
   strings_take(&argv, lab_format("--seconds=%.4g", seconds));
@@ -53,8 +55,18 @@ static void add_pass_options(struct strings *argv, const struct session *s,
     return;
   if (wish->pass == PASS_MEMORY)
     strings_take(argv, lab_format("--hold-ms=%d", s->config.quick ? HOLD_QUICK_MS : HOLD_MS));
-  if (wish->pass == PASS_LATENCY)
-    strings_add(argv, "--latency");
+}
+
+/* Effect: the timing shim stands before the allocator in LD_PRELOAD. */
+static void put_shim_first(struct session *s, struct strings *env) {
+  static const char name[] = "LD_PRELOAD=";
+  const char *shim = session_shim(s);
+  for (size_t i = 0; i < env->n; i++)
+    if (strncmp(env->at[i], name, sizeof name - 1) == 0) {
+      char *both = lab_format("%s%s:%s", name, shim, env->at[i] + sizeof name - 1);
+      free(env->at[i]);
+      env->at[i] = both;
+    }
 }
 
 bool run_cell(struct session *s, const struct cell_wish *wish, struct cell_result *r) {
@@ -67,6 +79,8 @@ bool run_cell(struct session *s, const struct cell_wish *wish, struct cell_resul
   char *log = lab_format("%s/%s.%s.%s.%u.log", s->raw, row->name, who, pass, wish->round);
   char *curve = lab_format("%s/%s.%s.%u.csv", s->curves, row->name, who, wish->round);
   add_pass_options(&argv, s, wish);
+  if (wish->pass == PASS_LATENCY)
+    put_shim_first(s, &env);
   struct cell_spec spec = {.argv = argv.at,
                            .env = env.at,
                            .directory = s->scratch,

@@ -176,6 +176,11 @@ const struct workload *session_workload(struct session *s, const char *name) {
       return &s->workloads[i];
   char *built = lab_format("bench/workloads/%s", name);
   char *source = where_built(built);
+  if (source == NULL) {
+    free(built);
+    built = lab_format("bench/lab/%s", name);
+    source = where_built(built);
+  }
   if (source == NULL)
     lab_refuse("the workload %s was not built with the lab.", name);
   struct workload *w = add_workload(s, name, source);
@@ -186,6 +191,17 @@ const struct workload *session_workload(struct session *s, const char *name) {
   free(source);
   free(built);
   return w;
+}
+
+const char *session_shim(struct session *s) {
+  if (s->shim.path == NULL) {
+    char *source = where_built("bench/lab/liblatency.so");
+    if (source == NULL)
+      lab_refuse("the latency shim was not built with the lab.");
+    s->shim = pin_copy(s->pins, source, "liblatency.so");
+    free(source);
+  }
+  return s->shim.path;
 }
 
 /* ---- an earlier folder ---- */

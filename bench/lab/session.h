@@ -40,6 +40,7 @@ struct session {
   char *curves;
   char *hangs;
   char *scratch;
+  struct pin shim; /* path NULL: not needed so far */
   json_t *meta;
 };
 
@@ -58,6 +59,9 @@ void session_note(struct session *s, const char *format, ...) __attribute__((for
 
 /* Returns: the pinned copy of a workload; refuses when it was not built. */
 const struct workload *session_workload(struct session *s, const char *name);
+
+/* Returns: the pinned copy of the shim that times single calls; refuses when it was not built. */
+const char *session_shim(struct session *s);
 
 /* Effect: writes the end into meta.json: what follows only reads the folder. */
 void session_finish(struct session *s);

@@ -39,10 +39,12 @@ static char *row_title(const struct session *s, const struct judged_row *row) {
   if (lane == NULL)
     return lab_format("%s: %s, %u rounds", row->name, s->config.app ? s->config.app : "",
                       row->rounds);
-  return lab_format(
-      "%s: %s %s, blocks %s, %u rounds", row->name, lane->workload, run_lane_args(&s->config, lane),
-      strcmp(plan->touch, "none") == 0 ? "untouched" : "touched at their pages' edges",
-      row->rounds);
+  return lab_format("%s: %s %s, blocks %s, %u rounds", row->name, lane->workload,
+                    run_lane_args(&s->config, lane),
+                    (lane->flags & LANE_APP) != 0      ? "touched as the program does"
+                    : strcmp(plan->touch, "none") == 0 ? "untouched"
+                                                       : "touched at their pages' edges",
+                    row->rounds);
 }
 
 static enum table_colour colour_of(const struct judged_cell *cell, bool leads) {
@@ -142,6 +144,33 @@ static void write_remarks(const struct session *s, const struct verdicts *v, FIL
     fprintf(out, "%sLeft out: %s.\n", bullet, s->plan.left_out.at[i]);
 }
 
+static void print_latency(const struct session *s, const struct judged_row *row, FILE *out,
+                          bool colour) {
+  static const char *const heads[] = {"allocator",          "p50 ns",    "p99 ns",
+                                      "p99.9 ns",           "p99.99 ns", "max ns",
+                                      "at x of full speed", NULL};
+  struct table t;
+  table_start(&t, heads);
+  for (size_t i = 0; i < s->contenders.n; i++) {
+    const struct judged_cell *c = &row->cells[i];
+    const double at[] = {c->p50_ns, c->p99_ns, c->p999_ns, c->p9999_ns, c->max_ns};
+    if (!isfinite(c->p50_ns))
+      continue;
+    table_row(&t);
+    table_set(&t, 0, COLOUR_PLAIN, "%s", s->contenders.at[i].name);
+    for (size_t k = 0; k < sizeof at / sizeof at[0]; k++)
+      table_set(&t, k + 1, COLOUR_PLAIN, "%.0f", at[k]);
+    table_set(&t, 6, COLOUR_PLAIN, "%.2f", c->timed_ops / c->median);
+  }
+  if (t.rows > 1) {
+    fputs("  latency of sampled calls, in a pass of its own (the last column is what the timing "
+          "costs):\n",
+          out);
+    table_print(&t, out, colour);
+  }
+  table_clear(&t);
+}
+
 /* Effect: what the harness itself costs in this row. */
 static void print_floor(const struct session *s, const char *row, FILE *out) {
   char text[32];
@@ -158,6 +187,7 @@ void summary_print(const struct session *s, const struct verdicts *v, FILE *out,
     fprintf(out, "\n%s%s%s\n", colour ? "\033[1m" : "", title, colour ? "\033[0m" : "");
     table_print(&t, out, colour);
     print_floor(s, v->rows[i].name, out);
+    print_latency(s, &v->rows[i], out, colour);
     table_clear(&t);
     free(title);
   }
