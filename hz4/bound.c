@@ -31,7 +31,8 @@ void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes) {
 }
 
 void hz4_bound_sample(void) {
-  static uint64_t drawn = 0x9e3779b97f4a7c15u; // one tick at a time draws
+  static uint64_t seed = 0x9e3779b97f4a7c15u; // relaxed: two rounds may draw the same, no matter
+  uint64_t drawn = hz_load_relaxed(&seed);
   uint64_t end = hz_load_relaxed(&hz_arena.end);
   size_t pages = 0, resident = 0, in_granule = HZ_GRANULE_BYTES / hz_os_page_bytes();
   for (unsigned i = 0; i < SAMPLES && end > 0; i++) {
@@ -43,6 +44,7 @@ void hz4_bound_sample(void) {
     pages += in_granule;
     resident += hz_os_resident_pages(hz_granule_address(granule), HZ_GRANULE_BYTES);
   }
+  hz_store_relaxed(&seed, drawn);
   bool enough = pages >= SAMPLES / 4 * in_granule;
   // A sample that met no page says: below one in a thousand.
   size_t share = enough ? hz_min(resident * 4096 / pages + 4, 4096) : 4096;

@@ -228,14 +228,14 @@ TEST(Front, ThreadsMoveAndBinsAreDrained) {
   unsigned cpus = std::thread::hardware_concurrency();
   std::atomic<bool> stop{false};
   std::atomic<long> drained{0};
-  std::vector<pid_t> ids(4);
+  std::vector<std::atomic<pid_t>> ids(4);
   std::vector<std::thread> movers;
   movers.emplace_back([&] {
     uint32_t r = 1;
     while (!stop) {
       r = r * 1664525u + 1013904223u;
-      for (pid_t id : ids)
-        if (id) {
+      for (const std::atomic<pid_t> &slot : ids)
+        if (pid_t id = slot) {
           cpu_set_t one;
           CPU_ZERO(&one);
           CPU_SET((r >> 16) % cpus, &one);

@@ -19,6 +19,11 @@ static void span_release(struct hz4_span *s, unsigned cls) {
   hz_run_free(hz4_span_granule(s), hz_class_layout_table[cls].span_granules);
 }
 
+// Written under the lock, but read without it as a hint: relaxed.
+static void unpurged_add(struct hz4_central *c, uint64_t n) {
+  hz_store_relaxed(&c->unpurged_blocks, c->unpurged_blocks + n);
+}
+
 // Effect: up to `want` of the blocks in `from` leave the span.
 static unsigned take_bits(struct hz4_central *c, struct hz4_span *s, uint64_t from, size_t bytes,
                           void **out, unsigned want) {
@@ -28,7 +33,7 @@ static unsigned take_bits(struct hz4_central *c, struct hz4_span *s, uint64_t fr
     uint64_t bit = from & (0 - from);
     out[n++] = start + hz_lowest_bit(from) * bytes;
     if (!(PURGED(s) & bit))
-      c->unpurged_blocks--;
+      unpurged_add(c, UINT64_MAX);
     FREE(s) &= ~bit;
     PURGED(s) &= ~bit;
   }
@@ -92,7 +97,7 @@ static struct hz4_span *relist_or_retire(struct hz4_central *c, struct hz4_span 
   }
   hz4_central_unlist(c, s);
   c->free_blocks -= s->free;
-  c->unpurged_blocks -= (uint64_t)__builtin_popcountll(FREE(s) & ~PURGED(s));
+  unpurged_add(c, 0 - (uint64_t)__builtin_popcountll(FREE(s) & ~PURGED(s)));
   c->spans--;
   return s;
 }
@@ -107,7 +112,7 @@ static struct hz4_span *give_one(struct hz4_central *c, unsigned cls, void *p, u
   s->free++;
   s->freed_ms = (uint32_t)freed_ms;
   c->free_blocks++;
-  c->unpurged_blocks++;
+  unpurged_add(c, 1);
   return relist_or_retire(c, s);
 }
 
@@ -155,7 +160,7 @@ static unsigned claim_some(struct hz4_central *c, uint32_t before_ms, struct cla
       FREE(s) &= ~blocks;
       s->free = (uint16_t)(s->free - count);
       c->free_blocks -= count;
-      c->unpurged_blocks -= count;
+      unpurged_add(c, 0 - (uint64_t)count);
       hz4_central_relist(c, s);
     }
   }
