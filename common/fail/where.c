@@ -144,7 +144,7 @@ extern uintptr_t _Unwind_GetIP(struct _Unwind_Context *) __attribute__((weak));
 
 static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *unused) {
   (void)unused;
-  if (trace.count == FRAMES)
+  if (trace.count == FRAMES || _Unwind_GetIP(context) == 0)
     return _URC_END_OF_STACK;
   trace.frames[trace.count++].address = _Unwind_GetIP(context);
   return _URC_NO_REASON;

@@ -72,6 +72,7 @@ Outcome read_options(std::vector<std::string> environment, From from) {
     for (int fd : {out[0], out[1], err[0], err[1]})
       close(fd);
     std::vector<char *> pointers;
+    pointers.reserve(environment.size() + 1);
     for (std::string &entry : environment)
       pointers.push_back(entry.data());
     pointers.push_back(nullptr);
@@ -189,6 +190,7 @@ TEST(Options, TheFirstOfEqualsCounts) {
 TEST(Options, BeforeLibcIsReadyTheyComeFromProc) {
   // Long neighbours, so that entries lie across the borders of what one read gives.
   std::vector<std::string> environment;
+  environment.reserve(23);
   for (int i = 0; i < 20; i++)
     environment.push_back("NEIGHBOUR" + std::to_string(i) + "=" + std::string(977, 'x'));
   environment.insert(environment.begin() + 3, "HZ9_PROFILE=balanced");

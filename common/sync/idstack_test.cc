@@ -77,6 +77,7 @@ TEST(IdStack, NodesHaveOneHolderAndKeepTheirContent) {
   }
   std::atomic<uint64_t> shared{0}, torn{0}, taken{0}, retries{0};
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 1; t <= kThreads; t++)
     threads.emplace_back([&, t] {
       unsigned lost = 0;

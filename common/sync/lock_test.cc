@@ -39,6 +39,7 @@ TEST(Lock, OneAtATime) {
   long counter = 0, inside = 0;
   bool overlap = false;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; t++)
     threads.emplace_back([&, t] {
       for (int i = 0; i < kRounds; i++) {
@@ -91,6 +92,7 @@ TEST(Lock, NobodyIsForgotten) {
     hz_lock_acquire(&lock, kRank);
     std::atomic<int> through{0};
     std::vector<std::thread> threads;
+    threads.reserve(32);
     for (int t = 0; t < 32; t++)
       threads.emplace_back([&] {
         hz_lock_acquire(&lock, kRank);
