@@ -129,9 +129,40 @@ void hz_stats_write_pairs(int fd, const struct hz_stats *s) {
   hz_write_all(fd, line, n);
 }
 
+// The system call that a kind of call is made of.
+enum os_family { OS_MMAP, OS_MUNMAP, OS_MADVISE, OS_MPROTECT, OS_MREMAP, OS_FAMILIES };
+
+static enum os_family family_of(enum hz_os_call kind) {
+  switch (kind) {
+  case HZ_OS_CALL_RESERVE:
+  case HZ_OS_CALL_MAP:
+  case HZ_OS_CALL_DECOMMIT:
+    return OS_MMAP;
+  case HZ_OS_CALL_RELEASE:
+    return OS_MUNMAP;
+  case HZ_OS_CALL_COMMIT:
+  case HZ_OS_CALL_PROTECT:
+    return OS_MPROTECT;
+  case HZ_OS_CALL_REMAP:
+    return OS_MREMAP;
+  default:
+    return OS_MADVISE;
+  }
+}
+
 void hz_stats_write_os_calls(int fd, const char *tag, const struct hz_stats *s) {
-  char line[1600];
+  static const char *const families[OS_FAMILIES] = {"mmap", "munmap", "madvise", "mprotect",
+                                                    "mremap"};
+  uint64_t sums[OS_FAMILIES] = {0}, failed = 0;
+  for (unsigned kind = 0; kind < HZ_OS_CALL_KINDS; kind++) {
+    sums[family_of((enum hz_os_call)kind)] += s->os.calls[kind];
+    failed += s->os.failures[kind];
+  }
+  char line[2000];
   size_t n = hz_format(line, sizeof line, "[%s]", tag);
+  for (unsigned family = 0; family < OS_FAMILIES; family++)
+    n += hz_format(line + n, sizeof line - n, " %s=%lu", families[family], sums[family]);
+  n += hz_format(line + n, sizeof line - n, " failed=%lu", failed);
   for (unsigned kind = 0; kind < HZ_OS_CALL_KINDS; kind++) {
     const char *name = hz_os_call_name((enum hz_os_call)kind);
     n += hz_format(line + n, sizeof line - n, " %s=%lu %s_failed=%lu %s_bytes=%lu", name,

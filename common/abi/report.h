@@ -34,7 +34,9 @@ void hz_stats_write_xml(FILE *out, const struct hz_stats *s);
 
 // The pairs of `observe`: one line for each tag, "[TAG] KEY=value KEY=value ...".
 void hz_stats_write_pairs(int fd, const struct hz_stats *s);
-// The line of the OS calls, "[TAG] mmap=... munmap=... ...", for a tag such as "HZ4_OS_STATS".
+// The line of the OS calls for a tag such as "HZ4_OS_STATS": the system calls (mmap, munmap,
+// madvise, mprotect, mremap), how many of them failed, then each kind of os.h with its failures and
+// bytes.
 void hz_stats_write_os_calls(int fd, const char *tag, const struct hz_stats *s);
 
 // mallopt. Returns 1 for what holds here: the names that tune glibc's inner limits (M_MXFAST,

@@ -43,6 +43,10 @@ struct hz_stats sample() {
   s.arena.meta_bytes = 4096;
   s.os.calls[HZ_OS_CALL_COMMIT] = 6;
   s.os.bytes[HZ_OS_CALL_COMMIT] = 12345;
+  s.os.calls[HZ_OS_CALL_RESERVE] = 2;
+  s.os.calls[HZ_OS_CALL_DECOMMIT] = 3;
+  s.os.calls[HZ_OS_CALL_RELEASE] = 7;
+  s.os.calls[HZ_OS_CALL_HUGE] = 1;
   s.os.failures[HZ_OS_CALL_HUGE] = 1;
   hz_stats_add(&s, "HZ9_MID_STATS", "refills", 17);
   hz_stats_add(&s, "HZ9_MID_STATS", "drains", 4);
@@ -226,6 +230,9 @@ TEST(OsCalls, OneLine) {
   std::string text = written([&](int fd) { hz_stats_write_os_calls(fd, "HZ9_OS_STATS", &s); });
   EXPECT_EQ(text.compare(0, 14, "[HZ9_OS_STATS]"), 0);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+  EXPECT_NE(text.find("] mmap=5 munmap=7 madvise=1 mprotect=6 mremap=0 failed=1 reserve=2 "),
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find(" commit=6 commit_failed=0 commit_bytes=12345 "), std::string::npos) << text;
   for (unsigned kind = 0; kind < HZ_OS_CALL_KINDS; kind++)
     EXPECT_NE(
