@@ -13,6 +13,10 @@ int command_compare(struct launcher *l, int argc, char **argv);
 int command_ab(struct launcher *l, int argc, char **argv);
 int command_hang(struct launcher *l, int argc, char **argv);
 int command_profile(struct launcher *l, int argc, char **argv);
+int command_soak(struct launcher *l, int argc, char **argv);
+int command_sweep(struct launcher *l, int argc, char **argv);
+int command_soak(struct launcher *l, int argc, char **argv);
+int command_sweep(struct launcher *l, int argc, char **argv);
 int command_merge(struct launcher *l, int argc, char **argv);
 
 #endif

@@ -19,6 +19,8 @@ extern "C" {
 enum touch_choice { TOUCH_NONE, TOUCH_EDGES, TOUCH_BOTH };
 enum guard_choice { GUARD_AUTO, GUARD_FULL, GUARD_SAFE, GUARD_SKIP };
 
+struct plan;
+
 /* Zero or negative stands for "not said" where a default depends on the kind of run. */
 struct config {
   bool quick;           /* bounded to about five minutes in all */
@@ -55,6 +57,9 @@ struct config {
   bool icount;
   bool list;
   bool no_report;
+  /* Makes the rows in the place of plan_make, for a subcommand with rows of its own; NULL:
+   * plan_make. */
+  void (*make_plan)(struct plan *plan, const struct config *config);
   struct strings words; /* the whole command line, for the record */
 };
 

@@ -3,8 +3,8 @@
  *
  * The histogram is log-linear (16 parts to a doubling: at most 6 % wide), shared by all threads,
  * touched only by sampled calls. At exit one line on stdout: LATENCY samples=… p50_ns=… … max_ns=…
- * timer_ns=…, where timer_ns is what two readings of the clock cost by themselves; it is in every
- * figure.
+ * latency_floor_ns=…, where latency_floor_ns is what two readings of the clock cost by themselves;
+ * it is in every figure.
  *
  * Thread rule: any thread; the allocator behind it is found once, by whoever comes first. */
 #include <dlfcn.h>
@@ -166,7 +166,7 @@ __attribute__((destructor)) static void end(void) {
     return;
   int n = snprintf(line, sizeof line,
                    "LATENCY samples=%llu p50_ns=%.1f p99_ns=%.1f p999_ns=%.1f p9999_ns=%.1f "
-                   "max_ns=%.1f timer_ns=%.1f\n",
+                   "max_ns=%.1f latency_floor_ns=%.1f\n",
                    (unsigned long long)total, percentile(total, 0.5, scale),
                    percentile(total, 0.99, scale), percentile(total, 0.999, scale),
                    percentile(total, 0.9999, scale), (double)longest_ticks * scale,

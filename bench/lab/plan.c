@@ -38,8 +38,7 @@ static void add_row(struct plan *plan, const struct lane *lane, const char *name
       return;
   plan->rows = lab_realloc(plan->rows, (plan->n + 1) * sizeof *plan->rows);
   struct plan_row *row = &plan->rows[plan->n++];
-  row->lane = lane;
-  row->touch = touch;
+  *row = (struct plan_row){.lane = lane, .touch = touch};
   bool plain = strcmp(touch, "none") == 0;
   snprintf(row->name, sizeof row->name, "%s%s%s", name, plain ? "" : "+", plain ? "" : touch);
 }

@@ -19,6 +19,8 @@ struct plan_row {
   char name[LAB_NAME_BYTES];
   const struct lane *lane; /* NULL: the app */
   const char *touch;       /* none, edges */
+  char *args;              /* in the place of the lane's; NULL: the lane's */
+  char *env;               /* NAME=VALUE of this row alone; NULL: none */
 };
 
 struct plan {

@@ -96,7 +96,7 @@ bool result_read_latency(struct cell_result *r, const char *line) {
   strings_clear(&others);
   /* Not above: the first line too, while r has no samples. */
   if (!(fresh.figure[FIGURE_samples] <= r->figure[FIGURE_samples]))
-    for (int f = FIGURE_p50_ns; f <= FIGURE_timer_ns; f++)
+    for (int f = FIGURE_p50_ns; f <= FIGURE_latency_floor_ns; f++)
       r->figure[f] = fresh.figure[f];
   return true;
 }

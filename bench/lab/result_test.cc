@@ -83,8 +83,10 @@ TEST(Result, LinesComeBackAsTheyWere) {
 
 TEST(Result, LatencyOfTheBusiestProcessCounts) {
   cell_result r = empty();
-  EXPECT_TRUE(result_read_latency(&r, "LATENCY samples=100 p50_ns=20.5 max_ns=900 timer_ns=9"));
-  EXPECT_TRUE(result_read_latency(&r, "LATENCY samples=10 p50_ns=70 max_ns=100 timer_ns=9"));
+  EXPECT_TRUE(
+      result_read_latency(&r, "LATENCY samples=100 p50_ns=20.5 max_ns=900 latency_floor_ns=9"));
+  EXPECT_TRUE(
+      result_read_latency(&r, "LATENCY samples=10 p50_ns=70 max_ns=100 latency_floor_ns=9"));
   EXPECT_EQ(r.figure[FIGURE_p50_ns], 20.5);
   EXPECT_EQ(r.figure[FIGURE_max_ns], 900);
   EXPECT_TRUE(result_read_latency(&r, "LATENCY samples=500 p50_ns=30"));

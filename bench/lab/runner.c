@@ -35,7 +35,7 @@ struct strings run_argv(struct session *s, const struct plan_row *row, double se
   if ((row->lane->flags & LANE_APP) != 0)
     strings_add(&argv, "/bin/sh");
   strings_add(&argv, session_workload(s, row->lane->workload)->pin.path);
-  strings_split(&argv, run_lane_args(c, row->lane), ' ');
+  strings_split(&argv, row->args != NULL ? row->args : run_lane_args(c, row->lane), ' ');
   strings_take(&argv, lab_format("--seconds=%.4g", seconds));
   strings_take(&argv, lab_format("--warm-seconds=%d", c->quick ? WARM_QUICK_S : WARM_S));
   strings_take(&argv, lab_format("--scale=%.6g", c->scale));
@@ -53,6 +53,10 @@ static void add_pass_options(struct strings *argv, const struct session *s,
                              const struct cell_wish *wish) {
   if (wish->row->lane == NULL)
     return;
+  if (wish->pass == PASS_LATENCY && (wish->row->lane->flags & LANE_APP) == 0)
+    strings_add(argv, "--latency");
+  if (wish->epoch_ms > 0)
+    strings_take(argv, lab_format("--epoch-ms=%u", wish->epoch_ms));
   if (wish->pass == PASS_MEMORY)
     strings_take(argv, lab_format("--hold-ms=%d", s->config.quick ? HOLD_QUICK_MS : HOLD_MS));
 }
@@ -79,8 +83,10 @@ bool run_cell(struct session *s, const struct cell_wish *wish, struct cell_resul
   char *log = lab_format("%s/%s.%s.%s.%u.log", s->raw, row->name, who, pass, wish->round);
   char *curve = lab_format("%s/%s.%s.%u.csv", s->curves, row->name, who, wish->round);
   add_pass_options(&argv, s, wish);
-  if (wish->pass == PASS_LATENCY)
-    put_shim_first(s, &env);
+  if (wish->pass == PASS_LATENCY && (row->lane == NULL || (row->lane->flags & LANE_APP) != 0))
+    put_shim_first(s, &env); /* a workload times its own calls; a program cannot */
+  if (row->env != NULL)
+    strings_add(&env, row->env);
   struct cell_spec spec = {.argv = argv.at,
                            .env = env.at,
                            .directory = s->scratch,

@@ -29,6 +29,7 @@ struct cell_wish {
   unsigned round;
   unsigned position;
   double seconds;
+  unsigned epoch_ms;    /* 0: no epochs */
   double hang_s;        /* 0: only the timeout counts */
   const char *hang_dir; /* NULL: no triage */
 };

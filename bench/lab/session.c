@@ -69,10 +69,13 @@ static json_t *plan_json(const struct session *s) {
   json_t *rows = json_array();
   for (size_t i = 0; i < s->plan.n; i++) {
     const struct plan_row *row = &s->plan.rows[i];
-    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", row->name, "lane",
-                                          row->lane ? row->lane->name : "app", "touch", row->touch,
-                                          "workload", row->lane ? row->lane->workload : "", "args",
-                                          row->lane ? run_lane_args(c, row->lane) : c->app));
+    const char *args = row->args ? row->args : row->lane ? run_lane_args(c, row->lane) : c->app;
+    json_t *one = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", row->name, "lane",
+                            row->lane ? row->lane->name : "app", "touch", row->touch, "workload",
+                            row->lane ? row->lane->workload : "", "args", args);
+    json_object_set_new(one, "own_args", json_boolean(row->args != NULL));
+    json_object_set_new(one, "env", row->env ? json_string(row->env) : json_null());
+    json_array_append_new(rows, one);
   }
   json_t *plan = json_pack(
       "{s:o, s:b, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:b, s:b, s:b, s:b, s:o}", "rows", rows,
@@ -240,6 +243,11 @@ static void load_plan(struct session *s, const json_t *plan) {
   json_array_foreach(json_object_get(plan, "rows"), i, one) {
     s->plan.rows = lab_realloc(s->plan.rows, (s->plan.n + 1) * sizeof *s->plan.rows);
     struct plan_row *row = &s->plan.rows[s->plan.n++];
+    memset(row, 0, sizeof *row);
+    if (json_is_true(json_object_get(one, "own_args")))
+      row->args = lab_copy(text_in(one, "args"));
+    if (json_is_string(json_object_get(one, "env")))
+      row->env = lab_copy(text_in(one, "env"));
     snprintf(row->name, sizeof row->name, "%s", text_in(one, "name"));
     row->touch = strcmp(text_in(one, "touch"), "edges") == 0 ? "edges" : "none";
     row->lane = lanes_find(text_in(one, "lane"));
@@ -290,7 +298,10 @@ static void open_earlier(struct session *s) {
 static void open_fresh(struct session *s) {
   struct memory_state memory = plan_memory_now();
   contenders_choose(&s->contenders, &s->config);
-  plan_make(&s->plan, &s->config, &memory);
+  if (s->config.make_plan != NULL)
+    s->config.make_plan(&s->plan, &s->config);
+  else
+    plan_make(&s->plan, &s->config, &memory);
   if (s->plan.n == 0)
     lab_refuse("no lane is left to measure.");
   s->dir = fresh_folder(&s->config);

@@ -40,7 +40,7 @@ static char *row_title(const struct session *s, const struct judged_row *row) {
     return lab_format("%s: %s, %u rounds", row->name, s->config.app ? s->config.app : "",
                       row->rounds);
   return lab_format("%s: %s %s, blocks %s, %u rounds", row->name, lane->workload,
-                    run_lane_args(&s->config, lane),
+                    plan->args != NULL ? plan->args : run_lane_args(&s->config, lane),
                     (lane->flags & LANE_APP) != 0      ? "touched as the program does"
                     : strcmp(plan->touch, "none") == 0 ? "untouched"
                                                        : "touched at their pages' edges",
