@@ -157,4 +157,27 @@ TEST_F(ArenaHuge, WhatIsPurgedStaysPurged) {
   });
 }
 
+TEST_F(ArenaHuge, UpAndDownLeavesNothingBehind) {
+  in_child([this] {
+    hz_arena_config c = config(100, 0, true);
+    ASSERT_TRUE(hz_arena_init(&c));
+    std::vector<hz_run> runs;
+    runs.reserve(10000);
+    size_t before = rss_bytes();
+    for (int round = 0; round < 4; round++) {
+      for (uint64_t count : {1, 3, 7})
+        grow_by(60 * HZ_MIB, count, page, &runs);
+      for (size_t i = 0; i < runs.size(); i++)
+        std::swap(runs[i], runs[i * 7919 % runs.size()]);
+      for (const hz_run &r : runs)
+        hz_run_free(r.granule, r.count);
+      runs.clear();
+      // What is free and resident is known to be so.
+      EXPECT_LE(rss_bytes(), before + stats().free_dirty_bytes + 2 * HZ_MIB) << "round " << round;
+    }
+    hz_runs_purge_all();
+    EXPECT_LE(rss_bytes(), before + 2 * HZ_MIB);
+  });
+}
+
 } // namespace

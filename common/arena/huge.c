@@ -106,6 +106,28 @@ void hz_huge_on_growth(uint64_t end, uint64_t need, uint64_t used) {
   hz_store_relaxed(&S->huge_from, asked ? from : S->window.granules);
 }
 
+static bool is_asked(void) {
+  return S->huge_from < S->window.granules;
+}
+
+bool hz_huge_pass_begin(uint64_t top) {
+  if (HZ_LIKELY(!is_asked()) || S->growing || top <= S->huge_from)
+    return false;
+  if (unit_down(S->end) <= S->huge_from)
+    return false;
+  S->growing = true;
+  S->huge_pass_to = unit_down(S->end);
+  return true;
+}
+
+void hz_huge_pass(void) {
+  withdraw(S->huge_pass_to, S->huge_pass_to);
+}
+
+void hz_huge_pass_end(void) {
+  S->growing = false;
+}
+
 void hz_huge_restore(uint64_t from, uint64_t to) {
   // A frontier that moves meanwhile is no harm: advice, which the next withdrawal overrides.
   uint64_t first = hz_load_relaxed(&S->huge_first), middle = hz_load_relaxed(&S->huge_from);
@@ -120,10 +142,6 @@ void hz_huge_restore(uint64_t from, uint64_t to) {
 
 uint64_t hz_huge_unit(void) {
   return hz_load_relaxed(&S->huge_from) == UINT64_MAX ? 1 : unit();
-}
-
-static bool is_asked(void) {
-  return S->huge_from < S->window.granules;
 }
 
 void hz_huge_on_take(uint64_t start, uint64_t count) {

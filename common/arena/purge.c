@@ -67,7 +67,8 @@ uint64_t hz_purge_allowance(uint64_t now_ms) {
   uint64_t fallen = hz_max(S->high[0], S->high[1]) - S->used;
   uint64_t most = hz_max(CREDIT_LEAST_BYTES >> HZ_GRANULE_SHIFT, share + hz_min(fallen, 2 * share));
   uint64_t credit = hz_min(S->taken[0] + S->taken[1], most);
-  if (fallen > credit + share)
+  S->falling = fallen > credit + share;
+  if (S->falling)
     credit -= hz_min(credit, fallen - credit - share);
   return base + credit;
 }
@@ -125,6 +126,13 @@ static void batch_purge(struct batch *b) {
         hz_os_purge(hz_granule_address(b->range[i].granule), b->range[i].count << HZ_GRANULE_SHIFT);
 }
 
+static uint64_t batch_top(const struct batch *b) {
+  uint64_t top = 0;
+  for (unsigned i = 0; i < b->count; i++)
+    top = hz_max(top, b->range[i].granule + b->range[i].count);
+  return top;
+}
+
 // Returns: whether all were purged.
 static bool batch_return(struct batch *b, uint64_t now_ms) {
   bool all = true;
@@ -150,9 +158,14 @@ uint64_t hz_purge_down_to(uint64_t keep, uint64_t min_age_ms, uint64_t now_ms) {
     uint64_t taken = batch_fill(&b, most, min_age_ms, now_ms);
     if (taken == 0)
       break;
+    bool passing = hz_huge_pass_begin(batch_top(&b));
     hz_arena_unlock();
+    if (passing)
+      hz_huge_pass();
     batch_purge(&b);
     hz_arena_lock();
+    if (passing)
+      hz_huge_pass_end();
     bool all = batch_return(&b, now_ms);
     hz_arena_event();
     if (!all)

@@ -142,6 +142,8 @@ void hz_run_free(uint64_t granule, uint64_t count) {
   S->used -= count;
   hz_free_put(&S->free, granule, count, true, (uint32_t)now_ms);
   uint64_t allowed = hz_purge_allowance(now_ms);
+  if (S->falling)
+    hz_huge_tick(now_ms, true);
   if (S->free.dirty > allowed && now_ms >= S->purge_again_ms)
     hz_purge_down_to(allowed - allowed / 4, 0,
                      now_ms); // a quarter less, so that the next frees need no call

@@ -53,6 +53,7 @@ struct hz_arena_state {
   uint64_t taken[2];       // granules of dirty, or purged in vain: this interval, the one before
   uint64_t purged[2];      // granules purged in these intervals and not taken again
   uint64_t high[2];        // largest `used`: this interval, the one before
+  bool falling;            // `used` is far below its recent height: nobody comes back soon
   uint64_t purge_again_ms; // the kernel refused a purge: not before this time
   uint64_t due_ms; // when the oldest warm run is to go, UINT64_MAX if none; read without the lock
                    // (a hint)
@@ -61,6 +62,7 @@ struct hz_arena_state {
   uint64_t huge_first;    // the lowest that was ever asked for; UINT64_MAX: none
   uint64_t huge_from;     // asked for from here on; UINT64_MAX: not yet; window.granules: refused
   uint64_t huge_passed;   // asked for and used, below huge_from
+  uint64_t huge_pass_to;  // between hz_huge_pass_begin and _end
   uint64_t huge_due_ms;   // when to look whether growth goes on; UINT64_MAX: need not
   uint64_t huge_seen_end; // `end` at the last look
 };
@@ -132,6 +134,13 @@ void hz_huge_on_take(uint64_t start, uint64_t count);
 // Effect: when growth pauses (or at once) gives back what is left of the last huge page. Requires:
 // lock held (given up).
 void hz_huge_tick(uint64_t now_ms, bool at_once);
+// Before granules below `top` are purged, what the frontier has passed is withdrawn: used again as
+// huge pages they would be resident beyond what is counted as used. begin and end: lock held;
+// between: not. Returns: whether there is something to withdraw; the caller is then the growing
+// thread until the end.
+bool hz_huge_pass_begin(uint64_t top);
+void hz_huge_pass(void);
+void hz_huge_pass_end(void);
 // Effect: a range that was mapped afresh is advised like its neighbours. Requires: no lock.
 void hz_huge_restore(uint64_t from, uint64_t to);
 // Returns: the granules of a huge page when some were asked for, else 1. What is purged begins at
