@@ -9,6 +9,9 @@ makes, in the package that calls it:
     NAME_faults_test         one death per fault, linked; prints what was named when
     NAME_misuse_test         the small programs of misuse/ under LD_PRELOAD; prints the same table
     NAME_real_programs_test  python3, sqlite3, gcc, git, perl, lua with and without LD_PRELOAD (standard, hardened)
+    NAME_random_test         random sequences and kept ones against a shadow model, linked
+    NAME_soak_test           memory over epochs of changing work, linked (standard)
+    NAME_fuzz                manual: the libFuzzer program, linked; needs clang
     NAME_long_test           manual: what the suite does in short, at full length
 
 A variant other than standard runs linked only, and its long tests a fifth as long. Nothing here knows a
@@ -130,6 +133,45 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
         data = [_ROOM + "misuse_programs"] + under_data,
         deps = [_ROOM + "misuse"],
     )
+    cc_test(
+        name = name + "_random_test",
+        size = "large",
+        timeout = "long",
+        args = who + (["--linked"] if ours else []) + ["$(rootpaths %ssequences)" % _ROOM],
+        data = [_ROOM + "sequences"],
+        linkopts = [
+            "-pthread",
+            "-ldl",
+        ],
+        deps = [_ROOM + "random"],
+        **linked
+    )
+    if variant == "standard":
+        cc_test(
+            name = name + "_soak_test",
+            size = "large",
+            timeout = "long",
+            args = who + (["--linked"] if ours else []),
+            linkopts = [
+                "-pthread",
+                "-ldl",
+            ],
+            deps = [_ROOM + "soak"],
+            **linked
+        )
+        cc_binary(
+            name = name + "_fuzz",
+            testonly = True,
+            copts = CONFORMANCE_COPTS,
+            linkopts = [
+                "-fsanitize=fuzzer",
+                "-pthread",
+                "-ldl",
+            ],
+            tags = ["manual"],
+            deps = [_ROOM + "fuzz"],
+            **linked
+        )
     if variant in ["standard", "hardened"]:
         cc_test(
             name = name + "_real_programs_test",

@@ -291,11 +291,11 @@ void one_allocates_one_frees(size_t low, size_t high, int messages) {
   producer.join();
   consumer.join();
   EXPECT_EQ(faults, 0u);
-  EXPECT_LT(rss_bytes(), rss + 48 * kMiB);
+  EXPECT_LT(rss_bytes(), rss + 32 * kMiB);
 }
 
 TEST(RemoteFree, OneThreadAllocatesAnotherFreesSmall) {
-  one_allocates_one_frees(1, 1000, 300000);
+  one_allocates_one_frees(16, 1000, 300000);
 }
 TEST(RemoteFree, OneThreadAllocatesAnotherFreesMid) {
   one_allocates_one_frees(2000, 60000, 40000);
@@ -363,9 +363,11 @@ TEST(RemoteFree, AThreadThatOnlyFreesDoesNotHoard) {
       block = api::malloc(500);
       std::memset(block, round, 500);
     }
-    ASSERT_LT(rss_bytes(), 400 * kMiB) << round;
+    EXPECT_LT(rss_bytes(), 400 * kMiB) << round;
     turn = 1;
     change.notify_all();
+    if (HasFailure())
+      break; // the other thread must still be told to stop
   }
   {
     std::unique_lock<std::mutex> lock(mutex);

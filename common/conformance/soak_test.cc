@@ -1,0 +1,173 @@
+// A soak for memory alone: phases of different work, threads that come and go, blocks that outlive
+// their thread. After each epoch everything but a known set of live blocks is free. Judged: drift
+// of the resident set between the first and the last five epochs, no monotonic growth, contents of
+// the blocks that live throughout, and the floor that is reached after everything is freed.
+// Throughput is another instrument's business. HZ_SOAK_EPOCHS makes it longer.
+#include "common/conformance/api.h"
+#include "common/conformance/probe.h"
+#include "common/conformance/subject.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace conformance {
+namespace {
+
+constexpr size_t kMiB = 1024 * 1024;
+constexpr size_t kWorkers = 4;
+constexpr double kMostDrift = 0.05; // of the resident set, first five epochs against the last five
+constexpr size_t kAllowance = 2 * kMiB;
+
+struct Held {
+  void *block;
+  size_t size;
+  uint64_t seed;
+};
+
+// What one phase does: which sizes, how many at a time, how many steps.
+struct Phase {
+  const char *name;
+  size_t low, high, slots;
+  int steps;
+};
+
+// One epoch goes through all of these; sizes move from class to class, so memory must move too.
+const Phase kPhases[] = {
+    {"small", 8, 512, 20000, 50000},  {"mid", 512, 32768, 1000, 7000},
+    {"large", 32768, 4 << 20, 8, 80}, {"small again", 16, 2048, 12000, 30000},
+    {"mixed", 8, 1 << 20, 400, 4000},
+};
+
+// Blocks handed from thread to thread: made by one, freed by whoever comes next.
+class Pool {
+public:
+  // Puts one in and takes another out; nothing is taken while the pool is not full.
+  Held swap(const Held &given, size_t at) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    Held &place = places_[at % kPlaces];
+    const Held taken = place;
+    place = given;
+    return taken;
+  }
+  size_t empty() {
+    size_t lost = 0;
+    for (Held &held : places_) {
+      if (held.block != nullptr)
+        lost += pattern_mismatch(held.block, held.size, held.seed) != held.size;
+      api::free(held.block);
+      held = Held();
+    }
+    return lost;
+  }
+
+private:
+  static constexpr size_t kPlaces = 512;
+  std::mutex mutex_;
+  Held places_[kPlaces] = {};
+};
+
+size_t run_phase(const Phase &phase, uint64_t seed, Pool *pool) {
+  std::vector<Held> held(phase.slots);
+  Random random(seed);
+  size_t faults = 0;
+  for (int step = 0; step < phase.steps; ++step) {
+    Held &slot = held[random.below(phase.slots)];
+    if (slot.block != nullptr) {
+      const size_t checked = std::min<size_t>(slot.size, 256);
+      faults += pattern_mismatch(slot.block, checked, slot.seed) != checked;
+      api::free(slot.block);
+    }
+    slot.size = random.log_uniform(phase.low, phase.high);
+    slot.seed = random.next();
+    slot.block = api::malloc(slot.size);
+    pattern_fill(slot.block, slot.size, slot.seed);
+    if (random.below(16) == 0 && slot.size <= 65536)
+      slot = pool->swap(slot, random.next());
+  }
+  for (Held &slot : held)
+    api::free(slot.block);
+  return faults;
+}
+
+// Threads of an epoch are new ones; each works through all phases, beginning with a different one.
+size_t run_epoch(uint64_t epoch, Pool *pool) {
+  std::atomic<size_t> faults{0};
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kWorkers; ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t p = 0; p < std::size(kPhases); ++p) {
+        const Phase &phase = kPhases[(p + t) % std::size(kPhases)];
+        const uint64_t seed = epoch * 1000 + t * 10 + p;
+        // Every other phase runs in a thread of its own that ends right after.
+        if (p % 2 == 0)
+          std::thread([&] { faults += run_phase(phase, seed, pool); }).join();
+        else
+          faults += run_phase(phase, seed, pool);
+      }
+    });
+  }
+  for (std::thread &thread : threads)
+    thread.join();
+  return faults;
+}
+
+double mean(std::vector<size_t>::const_iterator from, size_t count) {
+  double sum = 0;
+  for (size_t i = 0; i < count; ++i)
+    sum += static_cast<double>(from[static_cast<long>(i)]);
+  return sum / static_cast<double>(count);
+}
+
+TEST(Soak, MemoryStaysWhereItIs) {
+  const char *wanted = std::getenv("HZ_SOAK_EPOCHS");
+  const size_t epochs =
+      wanted != nullptr && *wanted != '\0' ? std::strtoul(wanted, nullptr, 10) : 30;
+  ASSERT_GE(epochs, 12u);
+  std::vector<Held> throughout; // live from the first epoch to the last
+  Random random(99);
+  for (int i = 0; i < 4000; ++i) {
+    Held held = {nullptr, random.log_uniform(8, 20000), random.next()};
+    held.block = api::malloc(held.size);
+    pattern_fill(held.block, held.size, held.seed);
+    throughout.push_back(held);
+  }
+  const size_t floor = rss_bytes();
+  auto pool = std::make_unique<Pool>();
+  std::vector<size_t> rss;
+  for (size_t epoch = 0; epoch < epochs; ++epoch) {
+    ASSERT_EQ(run_epoch(epoch, pool.get()), 0u) << "epoch " << epoch;
+    ASSERT_EQ(pool->empty(), 0u) << "epoch " << epoch;
+    rss.push_back(rss_bytes());
+    std::printf("epoch %zu rss_kib %zu mapped_kib %zu\n", epoch, rss.back() / 1024,
+                mapped_bytes() / 1024);
+    std::fflush(stdout);
+  }
+  // The first two epochs warm up. Memory that is cached after an epoch may differ from one to the
+  // next, hence means.
+  const double early = mean(rss.begin() + 2, 5);
+  const double late = mean(rss.end() - 5, 5);
+  EXPECT_LE(late, early * (1 + kMostDrift) + kAllowance)
+      << "drift " << (late / early - 1) * 100 << " %";
+  size_t rises = 0;
+  for (size_t i = rss.size() - 10; i + 1 < rss.size(); ++i)
+    rises += rss[i + 1] > rss[i] + kMiB / 4;
+  EXPECT_LT(rises, 9u) << "the resident set grew in every epoch";
+  for (Held &held : throughout) {
+    ASSERT_EQ(pattern_mismatch(held.block, held.size, held.seed), held.size);
+    api::free(held.block);
+  }
+  api::malloc_trim(0);
+  std::printf("floor_kib %zu end_kib %zu\n", floor / 1024, rss_bytes() / 1024);
+  if (subject_is_ours()) { // the C library keeps what its arenas' fragments pin down
+    EXPECT_LE(rss_bytes(), floor + 16 * kMiB);
+  }
+}
+
+} // namespace
+} // namespace conformance
