@@ -105,6 +105,9 @@ static inline void trial_stats(struct hz_stats *out) {
 
 // Built both ways, see BUILD.bazel: with a hot path of its own, which serves sizes that are a
 // multiple of 3 while nothing is recorded, so that both outcomes are met.
+#ifndef HZ_ABI_HAS_HIT
+#define HZ_ABI_HAS_HIT 0
+#endif
 #if HZ_ABI_HAS_HIT
 static inline void *trial_alloc_hit(size_t bytes) {
   return !trial_recording && bytes % 3 == 0 ? take(16, bytes) : NULL;
