@@ -20,8 +20,8 @@
 #define IDLE_FLUSH 4u
 #define IDLE_BLOCK 1u
 
-// A bin that ran full so often while nobody took from its class is not swinging: it is filling.
-#define UNWANTED_MOST 4u
+// A bin that let go of so many batches while nobody took from its class is not swinging: it fills.
+#define UNWANTED_BATCHES 4u
 
 static void *no_slots[2] = {NULL, HZ3_FULL};
 struct hz3_cache hz3_cache_none = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
@@ -34,19 +34,33 @@ static struct hz3_cache *caches_free;
 
 // ---- capacity ----
 
+static void most_compute(struct hz3_cache *c) {
+  c->quota = hz3_credit_quota();
+  c->most = (uint32_t)hz_clamp(c->quota / hz_max(c->spread, 1), 1, 2 * HZ3_BATCH_BLOCKS);
+}
+
+static void bin_close(struct hz3_cache *c, unsigned cls) {
+  hz_store_relaxed(&c->tops[cls], no_slots);
+  c->spread -= hz_class_bytes(cls);
+  most_compute(c);
+}
+
 // Requires: at most `capacity` blocks lie in the bin, and credit for them is held.
 static void capacity_set(struct hz3_cache *c, unsigned cls, unsigned capacity) {
   struct hz3_bin *bin = &c->bins[cls];
   void **bottom = hz3_bin_bottom(c, cls);
-  if (bin->capacity != 0)
+  if (bin->capacity != 0) {
     bottom[bin->capacity + 1] = NULL;
-  else if (capacity != 0)
+  } else if (capacity != 0) {
     hz_store_relaxed(&c->tops[cls], bottom);
+    c->spread += hz_class_bytes(cls);
+    most_compute(c);
+  }
   hz_store_relaxed(&bin->capacity, (uint16_t)capacity);
   if (capacity != 0)
     bottom[capacity + 1] = HZ3_FULL;
   else
-    hz_store_relaxed(&c->tops[cls], no_slots);
+    bin_close(c, cls);
 }
 
 static void bin_shrink(struct hz3_cache *c, unsigned cls, unsigned capacity) {
@@ -59,15 +73,22 @@ static void bin_shrink(struct hz3_cache *c, unsigned cls, unsigned capacity) {
   hz3_credit_give(bytes);
 }
 
+// The most blocks that a bin may hold: what its class has use for, and no more than all bins that
+// this thread uses could hold at once. Blocks, not bytes, are shared out equally: each saves one
+// slow path.
+static unsigned bin_most(const struct hz3_cache *c, unsigned cls) {
+  return (unsigned)hz_min(c->most, hz3_shape[cls].capacity_max);
+}
+
 // Returns: whether the bin has become larger: doubled, or as much as is granted.
 static bool bin_grow(struct hz3_cache *c, unsigned cls) {
-  const struct hz3_shape *shape = &hz3_shape[cls];
-  unsigned old = c->bins[cls].capacity;
-  unsigned more =
-      old == 0 ? shape->capacity_min : (unsigned)hz_min(old, (unsigned)shape->capacity_max - old);
+  unsigned old = c->bins[cls].capacity, most = bin_most(c, cls);
+  if (old >= most)
+    return false;
+  unsigned more = (unsigned)hz_min(old == 0 ? hz3_shape[cls].capacity_min : old, most - old);
   for (; more != 0; more /= 2) {
     size_t bytes = more * hz_class_bytes(cls);
-    if (!hz3_credit_take(bytes, c->charged))
+    if (c->charged + bytes > c->quota || !hz3_credit_take(bytes))
       continue;
     c->charged += bytes;
     capacity_set(c, cls, old + more);
@@ -155,6 +176,17 @@ static void halve_bins(struct hz3_cache *c) {
   }
 }
 
+// Effect: a bin that grew when the thread used fewer classes, or when there were fewer threads,
+// gives the difference back.
+static void bin_fit(struct hz3_cache *c, unsigned cls, enum hz_api api) {
+  unsigned most = bin_most(c, cls), count = hz3_bin_count(c, cls);
+  if (c->bins[cls].capacity <= most)
+    return;
+  if (count >= most) // room for one more
+    bin_release(c, cls, count - most + 1, TO_TRANSFER, api);
+  bin_shrink(c, cls, most);
+}
+
 // At the end of a slow path: is it time?
 static void look_at_clock(struct hz3_cache *c) {
   hz3_tick_maybe();
@@ -162,6 +194,7 @@ static void look_at_clock(struct hz3_cache *c) {
   if (c->tick_seen != ticks) {
     c->tick_seen = ticks;
     halve_bins(c);
+    most_compute(c);
   }
 }
 
@@ -170,7 +203,7 @@ static void look_at_clock(struct hz3_cache *c) {
 // Returns: how many of `want` blocks were found, in transfer layer, else in spans.
 static unsigned fetch(unsigned cls, void **out, unsigned want, uint32_t *spare) {
   uint64_t began = hz3_time_begin(HZ3_TIMED_REFILL);
-  hz_add_relaxed(&hz3_transfer[cls].takes, 1u);
+  hz3_transfer_ask(cls);
   unsigned n = hz3_transfer_take(cls, out, want, spare);
   hz3_count(cls, n != 0 ? HZ3_STEP_FROM_TRANSFER : HZ3_STEP_FROM_SPANS, 1);
   if (n == 0)
@@ -198,7 +231,8 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
   bin->missed = bin->used = 1;
   bin->giving = 0;
   c->idle = 0;
-  (void)bin_grow(c, cls);
+  if (!bin_grow(c, cls))
+    bin_fit(c, cls, HZ_API_MALLOC);
   void *alone, **bottom = hz3_bin_bottom(c, cls);
   void **out = bin->capacity != 0 ? bottom + 1 : &alone;
   unsigned want = bin_step(c, cls);
@@ -231,11 +265,14 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   if (wanted || (bin->capacity == 0 && !bin->giving)) {
     bin->giving = bin->unwanted = 0;
     c->idle = 0;
-    if (!bin_grow(c, cls) && bin->capacity != 0)
-      bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
-    return bin->capacity != 0;
+    if (bin_grow(c, cls) || bin->capacity == 0)
+      return bin->capacity != 0;
+    bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
+    bin_fit(c, cls, api);
+    return true;
   }
-  if (!bin->giving && ++bin->unwanted < UNWANTED_MOST) {
+  if (!bin->giving && bin->unwanted < UNWANTED_BATCHES * hz3_shape[cls].batch) {
+    bin->unwanted = (uint16_t)(bin->unwanted + bin_step(c, cls));
     bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
     return true;
   }
@@ -250,6 +287,7 @@ HZ_NOINLINE void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enu
   hz_signal_fence();
   if (bin_make_room(c, cls, api)) {
     void **top = c->tops[cls];
+    HZ_ASSERT(top[1] != HZ3_FULL);
     top[1] = p;
     hz_store_relaxed(&c->tops[cls], top + 1);
   } else if (c->bins[cls].giving) {
@@ -311,6 +349,7 @@ static struct hz3_cache *cache_obtain(void) {
   c->tick_seen = hz_load_relaxed(&hz3_tick_count);
   hz_store_relaxed(&c->alive, 1u);
   hz_add_relaxed(&hz3_threads_alive, 1u);
+  most_compute(c);
   return c;
 }
 
@@ -391,7 +430,7 @@ void hz3_cache_stats_read(struct hz3_cache_stats *out) {
 }
 
 bool hz3_cache_is_valid(const struct hz3_cache *c) {
-  uint64_t charged = 0;
+  uint64_t charged = 0, spread = 0;
   for (unsigned tag = 0; tag < HZ3_TAGS; tag++) {
     unsigned capacity = tag < HZ_CLASS_COUNT ? c->bins[tag].capacity : 0;
     if (capacity == 0) {
@@ -401,6 +440,7 @@ bool hz3_cache_is_valid(const struct hz3_cache *c) {
     }
     void *const *bottom = c->slots + hz3_shape[tag].slot;
     charged += capacity * hz_class_bytes(tag);
+    spread += hz_class_bytes(tag);
     if (bottom[0] != NULL || bottom[capacity + 1] != HZ3_FULL || c->tops[tag] < bottom ||
         c->tops[tag] > bottom + capacity || capacity > hz3_shape[tag].capacity_max)
       return false;
@@ -408,7 +448,7 @@ bool hz3_cache_is_valid(const struct hz3_cache *c) {
       if (*slot == HZ3_FULL || (slot <= c->tops[tag] && *slot == NULL))
         return false;
   }
-  return charged == c->charged;
+  return charged == c->charged && spread == c->spread;
 }
 
 // ---- fork ----

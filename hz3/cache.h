@@ -36,10 +36,10 @@ HZ_EXTERN_C_BEGIN
 
 struct hz3_bin {
   uint16_t capacity;   // 0: the class is not cached; tops[cls] is the bin that is empty and full
+  uint16_t unwanted;   // blocks it let go of since anybody took from the class
   uint8_t missed;      // ran empty since it last ran full
   uint8_t giving;      // takes no blocks, they go to the spans; capacity is 0
   uint8_t used;        // ran empty or full since the last tick of this cache
-  uint8_t unwanted;    // how often it ran full since anybody took from the class
   uint32_t takes_seen; // hz3_transfer.takes when this bin last ran empty or full
 };
 
@@ -51,6 +51,9 @@ struct hz3_counts {
 struct hz3_cache {
   void **tops[HZ3_TAGS]; // hot; by class, and by tag in free
   struct hz3_bin bins[HZ_CLASS_COUNT];
+  uint64_t spread;             // sum of the block sizes of the bins in use (capacity != 0)
+  uint64_t quota;              // what may be charged, as of the last tick
+  uint32_t most;               // blocks in a bin: quota / spread
   uint64_t charged;            // bytes of credit held (tick.h)
   uint32_t spare;              // an empty batch, or 0
   uint32_t tick_seen;          // hz3_tick_count when the bins were last halved

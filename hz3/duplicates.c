@@ -7,7 +7,20 @@
 
 #define TABLE_SLOTS 512u // a power of two, four times what it must hold
 
+#define FEW 12u // so many are compared with each other faster than a table is cleared
+
+static void refuse_among_few(void *const *blocks, unsigned count, unsigned cls, enum hz_api api) {
+  for (unsigned i = 1; i < count; i++)
+    for (unsigned j = 0; j < i; j++)
+      if (HZ_UNLIKELY(blocks[i] == blocks[j]))
+        hz_fail_double_free(blocks[i], hz_class_bytes(cls), api);
+}
+
 void hz3_duplicates_refuse(void *const *blocks, unsigned count, unsigned cls, enum hz_api api) {
+  if (count <= FEW) {
+    refuse_among_few(blocks, count, cls, api);
+    return;
+  }
   uint8_t table[TABLE_SLOTS]; // index + 1 of the block that hashes here, 0 = none
   memset(table, 0, sizeof table);
   for (unsigned i = 0; i < count; i++) {

@@ -8,27 +8,35 @@
 #include "hz3/span.h"
 #include "hz3/transfer.h"
 
+#define LEAST_WAITING_BYTES (16 * HZ_KIB)
+
 uint64_t hz3_bound_bytes;
-uint64_t hz3_credit_used;
+uint64_t hz3_credit_used HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 uint32_t hz3_threads_alive;
 uint32_t hz3_tick_count;
-uint16_t hz3_transfer_limits[HZ_CLASS_COUNT];
 
 static uint64_t least_bound_bytes; // constant after init
 static uint32_t interval_ms;       // constant after init
 static uint64_t last_tick_ms;
 static uint64_t peak_bytes; // of blocks out of spans; forgets a 64th at each tick
 
-// Each class may keep an equal part of half the bound, but at least a batch where the bound allows
-// (a 110th, not an 88th, makes up for those that need it).
+// Of what may wait in the transfer layer every class has a little; the rest is shared out in equal
+// numbers of blocks among the classes that were asked for since the last time.
 static void limits_compute(uint64_t bound) {
-  size_t share = bound / 2 / 110;
+  size_t least[HZ_CLASS_COUNT], left = bound / 4, spread = 0;
+  bool asked[HZ_CLASS_COUNT];
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    size_t batch = hz3_shape[cls].batch;
-    size_t blocks = hz_min(share / hz_class_bytes(cls), 32 * batch);
-    if (bound >= 32 * HZ_MIB)
-      blocks = hz_max(blocks, batch);
-    hz_store_relaxed(&hz3_transfer_limits[cls], (uint16_t)blocks);
+    size_t bytes = hz_class_bytes(cls);
+    least[cls] = hz_min(left / HZ_CLASS_COUNT, LEAST_WAITING_BYTES) / bytes;
+    asked[cls] = hz3_transfer_was_asked(cls);
+    spread += asked[cls] ? bytes : 0;
+  }
+  left -= hz_min(left, LEAST_WAITING_BYTES * HZ_CLASS_COUNT);
+  size_t share = spread ? left / spread : 0;
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    size_t most = 32u * hz3_shape[cls].batch;
+    hz_store_relaxed(&hz3_transfer[cls].limit,
+                     (uint32_t)hz_min(least[cls] + (asked[cls] ? share : 0), most));
   }
 }
 
@@ -44,13 +52,20 @@ bool hz3_heap_is_receding(void) {
   return peak >= HZ_MIB && hz3_span_out_bytes() < peak / 8;
 }
 
-bool hz3_credit_take(size_t bytes, size_t held) {
-  uint64_t bound = hz_load_relaxed(&hz3_bound_bytes) / 2;
+static uint64_t credit_bound(void) {
+  return hz_load_relaxed(&hz3_bound_bytes) / 4 * 3;
+}
+
+size_t hz3_credit_quota(void) {
   uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
-  uint64_t quota = hz_clamp(bound / (threads ? threads : 1), 16 * HZ_KIB, 8 * HZ_MIB);
-  if (held + bytes > quota)
+  return hz_clamp(credit_bound() / (threads ? threads : 1), 16 * HZ_KIB, 8 * HZ_MIB);
+}
+
+bool hz3_credit_take(size_t bytes) {
+  // Looked at first: threads at the bound must not fight for the word.
+  if (hz_load_relaxed(&hz3_credit_used) + bytes > credit_bound())
     return false;
-  if (hz_add_relaxed(&hz3_credit_used, bytes) + bytes <= bound)
+  if (hz_add_relaxed(&hz3_credit_used, bytes) + bytes <= credit_bound())
     return true;
   hz_sub_relaxed(&hz3_credit_used, bytes);
   return false;

@@ -7,11 +7,10 @@
 // Bound on cached bytes, threads' bins and transfer layer together:
 //   bound == max(HZ3_CACHE_MAX, a fifth of the bytes out of spans or large)
 //   (cached <= out/5 and out == live + cached  =>  cached <= live/4)
-//   bins:      sum over all threads of capacity * block size  == credit used <= bound / 2
-//   transfer:  sum over classes of limit * block size                        <= bound / 2
+//   bins:      sum over all threads of capacity * block size  == hz3_credit_used   <= 3/4 bound
+//   transfer:  sum over classes of limit * block size                           <= 1/4 bound
 // A bin can hold no more than its capacity, so a thread that sleeps for ever holds no more than it
-// was granted, and all together no more than half of the bound: by construction, at no cost for
-// free.
+// was granted, an equal part of the credit: by construction, at no cost for free.
 #ifndef HZ3_TICK_H_
 #define HZ3_TICK_H_
 
@@ -25,21 +24,16 @@ extern HZ_HIDDEN uint64_t hz3_bound_bytes;   // recomputed by ticks
 extern HZ_HIDDEN uint64_t hz3_credit_used;   // by all bins of all threads
 extern HZ_HIDDEN uint32_t hz3_threads_alive; // caches in use
 extern HZ_HIDDEN uint32_t hz3_tick_count;
-extern HZ_HIDDEN uint16_t hz3_transfer_limits[HZ_CLASS_COUNT];
-
-// Blocks of a class that may wait in the transfer layer.
-HZ_INLINE unsigned hz3_transfer_limit(unsigned cls) {
-  return hz_load_relaxed(&hz3_transfer_limits[cls]);
-}
 
 // Returns: whether the program holds less than an eighth of what it held at its recent peak, and
 // the difference matters: then blocks in bins hold spans that would be free.
 bool hz3_heap_is_receding(void);
 
-// Effect: `bytes` of capacity are granted to a bin of a thread that holds `held` already, or
-// refused.
-bool hz3_credit_take(size_t bytes, size_t held);
+// Effect: `bytes` of capacity are granted to a bin, or refused.
+bool hz3_credit_take(size_t bytes);
 void hz3_credit_give(size_t bytes);
+// What a thread may be granted in all, as things stand.
+size_t hz3_credit_quota(void);
 
 // Effect: when a quarter of the purge delay (at least 10 ms) has passed since the last tick, ages
 // the transfer layer, recomputes the bound, purges what has been free for long. A clock read

@@ -5,7 +5,6 @@
 
 #include "hz3/observe.h"
 #include "hz3/span.h"
-#include "hz3/tick.h"
 
 struct hz3_transfer hz3_transfer[HZ_CLASS_COUNT];
 
@@ -24,7 +23,8 @@ static uint32_t batch_get(uint32_t *spare) {
 
 // `blocks` and `low` are estimates that only steer; relaxed throughout. `low` may be raced over: a
 // lost minimum costs one batch that ages too early.
-static void count_down(struct hz3_transfer *t, unsigned n) {
+static void count_down(unsigned cls, unsigned n) {
+  struct hz3_transfer *t = &hz3_transfer[cls];
   uint32_t left = hz_sub_relaxed(&t->blocks, n) - n;
   if ((int32_t)left < (int32_t)hz_load_relaxed(&t->low))
     hz_store_relaxed(&t->low, (int32_t)left < 0 ? 0 : left);
@@ -34,7 +34,7 @@ unsigned hz3_transfer_take(unsigned cls, void **out, unsigned want, uint32_t *sp
   struct hz3_transfer *t = &hz3_transfer[cls];
   unsigned n = 0;
   for (unsigned batches = 0; batches < 2 && n < want; batches++) {
-    uint32_t id = hz_idstack_pop(&t->stack, hz3_batch_next, &t->lost);
+    uint32_t id = hz_idstack_pop(&t->stack, hz3_batch_next, NULL);
     if (id == 0)
       break;
     struct hz3_batch *b = hz3_batch_of(id);
@@ -48,7 +48,7 @@ unsigned hz3_transfer_take(unsigned cls, void **out, unsigned want, uint32_t *sp
       batch_drop(id, spare);
   }
   if (n != 0)
-    count_down(t, n);
+    count_down(cls, n);
   return n;
 }
 
@@ -56,7 +56,7 @@ void hz3_transfer_give(unsigned cls, void *const *blocks, unsigned count, uint32
                        enum hz_api api) {
   struct hz3_transfer *t = &hz3_transfer[cls];
   uint32_t id = 0;
-  if (hz_load_relaxed(&t->blocks) + count <= hz3_transfer_limit(cls))
+  if ((int32_t)(hz_load_relaxed(&t->blocks) + count) <= (int32_t)hz_load_relaxed(&t->limit))
     id = batch_get(spare);
   if (id == 0) {
     hz3_span_put(cls, blocks, count, api);
@@ -85,11 +85,19 @@ static size_t to_spans(unsigned cls, size_t want, enum hz_api api) {
     unsigned n = b->count;
     hz3_span_put(cls, b->blocks, n, api);
     hz3_batch_give(id);
-    count_down(t, n);
+    count_down(cls, n);
     moved += n;
   }
   hz3_count(cls, HZ3_STEP_DRAINED, moved);
   return moved;
+}
+
+bool hz3_transfer_was_asked(unsigned cls) {
+  struct hz3_transfer *t = &hz3_transfer[cls];
+  uint32_t takes = hz_load_relaxed(&t->takes);
+  bool asked = takes != t->asked;
+  t->asked = takes;
+  return asked;
 }
 
 size_t hz3_transfer_drain(unsigned cls, enum hz_api api) {

@@ -10,9 +10,9 @@
 //                        ▼
 //                      spans
 //
-// Bound: at most hz3_transfer_limit(cls) blocks of a class wait here; over all classes that is
-// below half of the bound on cached bytes (tick.h). The low-water mark of an interval is what
-// nobody needed in it (Bonwick and Adams 2001).
+// Bound: at most `limit` blocks of a class wait here; ticks share out what the bound on cached
+// bytes leaves for this layer (tick.h). The low-water mark of an interval is what nobody needed in
+// it (Bonwick and Adams 2001).
 #ifndef HZ3_TRANSFER_H_
 #define HZ3_TRANSFER_H_
 
@@ -22,12 +22,14 @@
 
 HZ_EXTERN_C_BEGIN
 
+// One pair of lines holds all that an exchange touches beside the batch itself.
 struct hz3_transfer {
   struct hz_idstack stack;
   uint32_t blocks; // on the stack; added after a push, subtracted after a pop, so it may lag
+  uint32_t limit;  // of blocks; written by ticks
   uint32_t low;    // least of `blocks` since the last tick
-  uint32_t takes;  // how often a thread needed blocks of this class (from here or from spans)
-  uint32_t lost;   // races lost, for observation
+  uint32_t takes;  // how often a thread needed blocks of this class; a guess: additions may be lost
+  uint32_t asked;  // `takes` at the last tick
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 extern HZ_HIDDEN struct hz3_transfer hz3_transfer[HZ_CLASS_COUNT];
 
@@ -40,6 +42,15 @@ unsigned hz3_transfer_take(unsigned cls, void **out, unsigned want, uint32_t *sp
 // above. `api` names the public function if spans find a double free.
 void hz3_transfer_give(unsigned cls, void *const *blocks, unsigned count, uint32_t *spare,
                        enum hz_api api);
+
+// Effect: notes that a thread needs blocks of this class: those who free them may keep them at
+// hand.
+HZ_INLINE void hz3_transfer_ask(unsigned cls) {
+  struct hz3_transfer *t = &hz3_transfer[cls];
+  hz_store_relaxed(&t->takes, hz_load_relaxed(&t->takes) + 1); // relaxed, unlocked: a guess
+}
+// Returns: whether anybody asked since the last call. For ticks.
+bool hz3_transfer_was_asked(unsigned cls);
 
 // Effect: all that wait go back to spans. Returns: blocks moved.
 size_t hz3_transfer_drain(unsigned cls, enum hz_api api);
