@@ -358,9 +358,11 @@ TEST(CxxFailure, SizesThatCannotBeThrowToo) {
   __asm__("" : "+r"(huge));
   EXPECT_THROW(sink = ::operator new(huge), std::bad_alloc);
   EXPECT_THROW(sink = ::operator new[](huge, kAlign), std::bad_alloc);
-  EXPECT_THROW(sink = ::operator new(8, static_cast<std::align_val_t>(24)), std::bad_alloc);
+  size_t odd = 24;
+  __asm__("" : "+r"(odd));
+  EXPECT_THROW(sink = ::operator new(8, static_cast<std::align_val_t>(odd)), std::bad_alloc);
   EXPECT_EQ(::operator new(huge, std::nothrow), nullptr);
-  EXPECT_EQ(::operator new(8, static_cast<std::align_val_t>(24), std::nothrow), nullptr);
+  EXPECT_EQ(::operator new(8, static_cast<std::align_val_t>(odd), std::nothrow), nullptr);
 }
 
 TEST(CxxFailure, NothrowReturnsNull) {
