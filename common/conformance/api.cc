@@ -9,6 +9,12 @@ void free_sized(void *, size_t) __attribute__((weak));
 void free_aligned_sized(void *, size_t, size_t) __attribute__((weak));
 }
 
+// clang declares these only when asked to.
+void operator delete(void *, size_t) noexcept;
+void operator delete[](void *, size_t) noexcept;
+void operator delete(void *, size_t, std::align_val_t) noexcept;
+void operator delete[](void *, size_t, std::align_val_t) noexcept;
+
 namespace conformance {
 namespace api {
 namespace {
