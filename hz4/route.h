@@ -25,6 +25,7 @@
 #include "common/sizeclass/sizeclass.h"
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
+#include "hz4/guard.h"
 #include "hz4/observe.h"
 #include "hz4/self.h"
 #include "hz4/span.h"
@@ -43,6 +44,14 @@ void hz4_free_slow(void *p, enum hz_api api);
 #else
 #define HZ4_HOT_LOAD(p) (*(p))
 #endif
+
+// Returns: p's class, HZ_CLASS_NONE for a large block; ends the process for any other pointer.
+unsigned hz4_class_checked(void *p, enum hz_api api);
+// Returns: a large block, NULL when memory is exhausted.
+void *hz4_route_alloc_large(size_t bytes, size_t align, bool zero, enum hz_api api);
+// Effect: the process is ready, and the thread has bins. Returns: false inside our own
+// initialisation.
+bool hz4_route_enter(void);
 
 // What free must know of a pointer, from one load.
 struct hz4_known {
@@ -67,7 +76,7 @@ HZ_INLINE bool hz4_is_block(struct hz4_known known) {
   return hz4_is_block_start((size_t)known.bin, known.offset) && known.offset / 16 < known.limit16;
 }
 
-HZ_INLINE void *hz4_alloc(size_t bytes, enum hz_api api) {
+HZ_INLINE void *hz4_route_alloc(size_t bytes, enum hz_api api) {
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
     return hz4_alloc_slow(bytes, api);
   intptr_t bin = hz_class_table[(bytes + 15) >> 4];
@@ -80,7 +89,7 @@ HZ_INLINE void *hz4_alloc(size_t bytes, enum hz_api api) {
   return p;
 }
 
-HZ_INLINE void hz4_free(void *p, enum hz_api api) {
+HZ_INLINE void hz4_route_free(void *p, enum hz_api api) {
   uint64_t granule = hz_granule_of(p);
   if (HZ_UNLIKELY(granule >= HZ4_HOT_LOAD(&hz_arena.end))) {
     hz4_free_slow(p, api); // NULL is here too
@@ -111,6 +120,19 @@ HZ_INLINE void hz4_free(void *p, enum hz_api api) {
     return;
   }
   hz4_observe_hit(known.bin, false);
+}
+
+// ---- what the surface calls: the routes, behind the guard in `hardened`
+
+HZ_INLINE void *hz4_alloc(size_t bytes, enum hz_api api) {
+  return HZ_HARDENED ? hz4_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api)
+                     : hz4_route_alloc(bytes, api);
+}
+HZ_INLINE void hz4_free(void *p, enum hz_api api) {
+  if (HZ_HARDENED)
+    hz4_guard_free(p, api);
+  else
+    hz4_route_free(p, api);
 }
 
 void *hz4_alloc_aligned(size_t align, size_t bytes, enum hz_api api);

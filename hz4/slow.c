@@ -16,9 +16,7 @@ static void *no_memory(void) {
   return NULL;
 }
 
-// Effect: the process is ready, and the thread has bins if it can have some.
-// Returns: false inside our own initialisation.
-static bool enter(void) {
+bool hz4_route_enter(void) {
   if (HZ_UNLIKELY(hz4_self.state == HZ4_STATE_NEW)) {
     if (!hz4_init())
       return false;
@@ -39,6 +37,13 @@ static void *large_alloc(size_t bytes, size_t align, bool zero) {
   return p ? p : no_memory();
 }
 
+void *hz4_route_alloc_large(size_t bytes, size_t align, bool zero, enum hz_api api) {
+  if (HZ_UNLIKELY(!hz4_route_enter()))
+    return NULL;
+  hz4_self.api = (uint8_t)api;
+  return large_alloc(hz_max(bytes, HZ_CLASS_MAX_BYTES + 1), align, zero);
+}
+
 static void *class_alloc(unsigned cls) {
   void *p = NULL;
   uint64_t began = hz4_timed_begin(HZ4_TIMED_REFILL);
@@ -55,7 +60,7 @@ static void *class_alloc(unsigned cls) {
 }
 
 HZ_NOINLINE void *hz4_alloc_slow(size_t bytes, enum hz_api api) {
-  if (HZ_UNLIKELY(!enter()))
+  if (HZ_UNLIKELY(!hz4_route_enter()))
     return no_memory();
   hz4_self.api = (uint8_t)api;
   if (bytes > HZ_CLASS_MAX_BYTES)
@@ -83,8 +88,7 @@ static _Noreturn void fault_untagged(void *p, uint64_t granule, enum hz_api api)
   hz_fail_corrupt(p, "granule record");
 }
 
-// Returns: the class, or HZ_CLASS_NONE for a large block; ends the process for any other pointer.
-static unsigned class_checked(void *p, enum hz_api api) {
+unsigned hz4_class_checked(void *p, enum hz_api api) {
   uint64_t granule = hz_granule_of(p);
   if (HZ_UNLIKELY(granule >= hz_load_relaxed(&hz_arena.end)))
     hz_fail_foreign_pointer(p, api);
@@ -117,12 +121,12 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
     hz4_observe_add(HZ4_SEEN_FREE_NULL, 1);
     return;
   }
-  unsigned cls = class_checked(p, api);
+  unsigned cls = hz4_class_checked(p, api);
   if (cls == HZ_CLASS_NONE) {
     large_free(p, api);
     return;
   }
-  if (HZ_UNLIKELY(!enter()))
+  if (HZ_UNLIKELY(!hz4_route_enter()))
     return;
   hz4_self.api = (uint8_t)api;
   if (!HZ_FAST && HZ_UNLIKELY(was_freed_just_now(cls, p)))
@@ -143,26 +147,33 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
 // ---- the rest of the surface
 
 void *hz4_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
+  if (HZ_HARDENED)
+    return hz4_guard_alloc(align, bytes, api);
   if (align <= HZ_MIN_ALIGN_BYTES)
     return hz4_alloc(bytes, api);
   unsigned cls = hz_class_of_aligned(bytes, align);
   if (cls != HZ_CLASS_NONE)
     return hz4_alloc(hz_class_bytes(cls), api);
-  if (HZ_UNLIKELY(!enter()))
+  if (HZ_UNLIKELY(!hz4_route_enter()))
     return no_memory();
   // A block that only its alignment makes large must still be larger than the classes, for realloc.
   return large_alloc(hz_max(bytes, HZ_CLASS_MAX_BYTES + 1), align, false);
 }
 
 void *hz4_alloc_zeroed(size_t bytes, enum hz_api api) {
+  if (HZ_HARDENED)
+    return hz4_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api); // zero already
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
-    return HZ_LIKELY(enter()) ? large_alloc(bytes, HZ_MIN_ALIGN_BYTES, true) : no_memory();
+    return HZ_LIKELY(hz4_route_enter()) ? large_alloc(bytes, HZ_MIN_ALIGN_BYTES, true)
+                                        : no_memory();
   void *p = hz4_alloc(bytes, api);
   return HZ_LIKELY(p != NULL) ? memset(p, 0, bytes) : NULL;
 }
 
 size_t hz4_usable(const void *p, enum hz_api api) {
-  unsigned cls = class_checked((void *)(uintptr_t)p, api);
+  if (HZ_HARDENED)
+    return hz4_guard_usable(p, api);
+  unsigned cls = hz4_class_checked((void *)(uintptr_t)p, api);
   return cls ? hz_class_bytes(cls) : hz_large_usable(p, api);
 }
 
@@ -173,10 +184,12 @@ static bool may_stay(size_t have, size_t bytes) {
 }
 
 void *hz4_realloc(void *p, size_t bytes, enum hz_api api) {
-  unsigned cls = class_checked(p, api);
+  if (HZ_HARDENED)
+    return hz4_guard_realloc(p, bytes, api);
+  unsigned cls = hz4_class_checked(p, api);
   size_t have = cls ? hz_class_bytes(cls) : hz_large_usable(p, api);
   if (cls == HZ_CLASS_NONE && bytes > HZ_CLASS_MAX_BYTES) {
-    enter();
+    hz4_route_enter();
     void *q = hz_large_realloc(p, bytes, api);
     return q ? q : no_memory();
   }
@@ -194,7 +207,7 @@ void *hz4_realloc(void *p, size_t bytes, enum hz_api api) {
 // Refuses what no call of ours can have returned for that size: too small a block, or one so large
 // that realloc would not have let it stay.
 static void size_checked(void *p, size_t align, size_t bytes, enum hz_api api) {
-  unsigned cls = class_checked(p, api);
+  unsigned cls = hz4_class_checked(p, api);
   size_t have = cls ? hz_class_bytes(cls) : hz_large_usable(p, api);
   bool fits = bytes <= have;
   if (cls != HZ_CLASS_NONE && align <= HZ_MIN_ALIGN_BYTES)
@@ -204,6 +217,10 @@ static void size_checked(void *p, size_t align, size_t bytes, enum hz_api api) {
 }
 
 void hz4_free_sized(void *p, size_t align, size_t bytes, enum hz_api api) {
+  if (HZ_HARDENED) {
+    hz4_guard_free_sized(p, bytes, api);
+    return;
+  }
   if (!HZ_FAST && p != NULL)
     size_checked(p, align, bytes, api);
   hz4_free(p, api);
@@ -211,7 +228,7 @@ void hz4_free_sized(void *p, size_t align, size_t bytes, enum hz_api api) {
 
 bool hz4_trim(size_t keep_bytes) {
   (void)keep_bytes; // what is kept at the top is no notion here: pages go back wherever they lie
-  if (!enter())
+  if (!hz4_route_enter())
     return false;
   hz4_self.api = HZ_API_MALLOC_TRIM;
   return hz4_trim_all() > 0;

@@ -74,6 +74,8 @@ struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed) {
     hz_run_free(run.granule, run.count);
     return NULL;
   }
+  if (HZ_HARDENED && !run.zeroed) // blocks that are free read as zero there
+    memset(hz_granule_address(run.granule), 0, run.count * HZ_GRANULE_BYTES);
   struct hz4_span *s = hz4_span_at(run.granule);
   s->blocks = layout->span_blocks;
   s->bucket = HZ4_BUCKET_NONE;
