@@ -46,12 +46,15 @@ def _from_upstream(ctx, file):
             continue
 
         # With the hash, Bazel's own download cache serves too. Without it, a second attempt tells
-        # a wrong archive from no archive.
+        # a wrong archive from no archive. (For plain http, Bazel makes no second attempt; it has
+        # printed both hashes itself.)
         if ctx.download(url, file, sha256 = ctx.attr.sha256, allow_fail = True).success:
             return True
-        second = ctx.download(url, file, allow_fail = True)
+        unchecked = file + ".unchecked"
+        second = ctx.download(url, unchecked, allow_fail = True)
         if second.success:
-            _check(ctx, url, second.sha256, ctx.attr.sha256)
+            _check(ctx, url, _sha256(ctx, unchecked), ctx.attr.sha256)
+            ctx.symlink(unchecked, file)
             return True
     return False
 
@@ -92,6 +95,7 @@ def _hz_archive_impl(ctx):
     if result.return_code != 0:
         fail("%s: the archive cannot be unpacked: %s" % (ctx.name, result.stderr))
     ctx.delete(file)
+    ctx.delete(file + ".unchecked")
     if ctx.attr.build_file:
         ctx.delete("BUILD")
         ctx.symlink(ctx.attr.build_file, "BUILD.bazel")
