@@ -9,6 +9,9 @@
 #include "hz3/transfer.h"
 
 #define LEAST_WAITING_BYTES (16 * HZ_KIB)
+#define QUOTA_LEAST_BYTES (16 * HZ_KIB)
+#define QUOTA_MOST_BYTES (128 * HZ_MIB)
+#define TICKS_PER_SAMPLE 4 // of the resident share
 
 uint64_t hz3_bound_bytes;
 uint64_t hz3_credit_used HZ_ALIGNED(HZ_NO_SHARE_BYTES);
@@ -18,6 +21,7 @@ uint32_t hz3_tick_count;
 static uint64_t least_bound_bytes; // constant after init
 static uint32_t interval_ms;       // constant after init
 static uint64_t last_tick_ms;
+static uint32_t resident_share = HZ_RESIDENT_WHOLE; // of the memory in spans, in 4096ths
 static uint64_t peak_bytes; // of blocks out of spans; forgets a 64th at each tick
 
 // Of what may wait in the transfer layer every class has a little; the rest is shared out in equal
@@ -58,7 +62,7 @@ static uint64_t credit_bound(void) {
 
 size_t hz3_credit_quota(void) {
   uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
-  return hz_clamp(credit_bound() / (threads ? threads : 1), 16 * HZ_KIB, 8 * HZ_MIB);
+  return hz_clamp(credit_bound() / (threads ? threads : 1), QUOTA_LEAST_BYTES, QUOTA_MOST_BYTES);
 }
 
 bool hz3_credit_take(size_t bytes) {
@@ -78,14 +82,17 @@ void hz3_credit_give(size_t bytes) {
 void hz3_tick_now(uint64_t now_ms) {
   uint64_t began = hz3_time_begin(HZ3_TIMED_TICK);
   hz3_count_seen(HZ3_SEEN_TICKS);
-  hz_add_relaxed(&hz3_tick_count, 1u);
+  uint32_t ticks = hz_add_relaxed(&hz3_tick_count, 1u);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     hz3_transfer_age(cls);
   struct hz_large_stats large;
   hz_large_stats_read(&large);
   uint64_t out = hz3_span_out_bytes(), peak = hz_load_relaxed(&peak_bytes);
   hz_store_relaxed(&peak_bytes, hz_max(out, peak - peak / 64));
-  uint64_t bound = hz_max(least_bound_bytes, (out + large.live_bytes) / 5);
+  if (ticks % TICKS_PER_SAMPLE == 0)
+    hz_store_relaxed(&resident_share, hz_arena_resident_share());
+  uint64_t resident = hz_max(least_bound_bytes, (out + large.live_bytes) / 5);
+  uint64_t bound = resident / hz_load_relaxed(&resident_share) * HZ_RESIDENT_WHOLE;
   hz_store_relaxed(&hz3_bound_bytes, bound);
   limits_compute(bound);
   hz_large_tick(now_ms);

@@ -5,8 +5,10 @@
 // thread, any time, no lock held (a tick may purge memory).
 //
 // Bound on cached bytes, threads' bins and transfer layer together:
-//   bound == max(HZ3_CACHE_MAX, a fifth of the bytes out of spans or large)
-//   (cached <= out/5 and out == live + cached  =>  cached <= live/4)
+//   resident part of what is cached  <=  max(HZ3_CACHE_MAX, a fifth of the bytes out of spans or
+//   large)       (cached <= out/5 and out == live + cached  =>  cached <= live/4)
+//   bound == that / the resident part of the memory in spans (sampled; a block that the program
+//   never touches costs an address and no memory, so more of them may be kept)
 //   bins:      sum over all threads of capacity * block size  == hz3_credit_used   <= 3/4 bound
 //   transfer:  sum over classes of limit * block size                           <= 1/4 bound
 // A bin can hold no more than its capacity, so a thread that sleeps for ever holds no more than it

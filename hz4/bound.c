@@ -3,18 +3,15 @@
 
 #include "common/arena/arena.h"
 #include "common/base/bits.h"
-#include "common/os/os.h"
 #include "hz4/magazine.h"
 
 struct hz4_bound hz4_bound;
 struct hz4_bound_counters hz4_bound_counters;
 
 static size_t cache_max;
-static uint32_t share_4096ths = 4096; // 4..4096
+static uint32_t share_4096ths = HZ_RESIDENT_WHOLE; // 4..4096
 
 #define QUOTA_MAX_BYTES (128 * HZ_MIB)
-// Granules looked at for the share; a microsecond each at most, once in a round.
-#define SAMPLES 64
 #define QUOTA_MIN_BYTES (32 * HZ_KIB)
 // A bin starts with so much, and few blocks: most classes of most programs never need more.
 #define START_BYTES (4 * HZ_KIB)
@@ -31,24 +28,7 @@ void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes) {
 }
 
 void hz4_bound_sample(void) {
-  static uint64_t seed = 0x9e3779b97f4a7c15u; // relaxed: two rounds may draw the same, no matter
-  uint64_t drawn = hz_load_relaxed(&seed);
-  uint64_t end = hz_load_relaxed(&hz_arena.end);
-  size_t pages = 0, resident = 0, in_granule = HZ_GRANULE_BYTES / hz_os_page_bytes();
-  for (unsigned i = 0; i < SAMPLES && end > 0; i++) {
-    drawn = drawn * 6364136223846793005u + 1442695040888963407u;
-    uint64_t granule = (uint64_t)((unsigned __int128)drawn * end >> 64);
-    uint8_t tag = hz_load_relaxed(&hz_arena.granules[granule].tag);
-    if (tag < HZ_CLASS_FIRST || tag > HZ_CLASS_LAST)
-      continue;
-    pages += in_granule;
-    resident += hz_os_resident_pages(hz_granule_address(granule), HZ_GRANULE_BYTES);
-  }
-  hz_store_relaxed(&seed, drawn);
-  bool enough = pages >= SAMPLES / 4 * in_granule;
-  // A sample that met no page says: below one in a thousand.
-  size_t share = enough ? hz_min(resident * 4096 / pages + 4, 4096) : 4096;
-  hz_store_relaxed(&share_4096ths, (uint32_t)share);
+  hz_store_relaxed(&share_4096ths, hz_arena_resident_share());
 }
 
 size_t hz4_bound_resident(size_t cached_bytes) {

@@ -124,6 +124,13 @@ size_t hz_runs_purge_all(void);
 // keep their own free lists. Between guard pages. Returns NULL when the OS refuses.
 void *hz_meta_alloc(size_t bytes, size_t align);
 
+// Returns: of the pages of granules whose tag is a class, the part that is resident, in 4096ths
+// (4..4096; 4096 when there are too few to tell). A sample of some dozens of system calls: hold no
+// lock, and do not call it often. For bounds on what caches hold: blocks that a program never
+// touches, or touches at their edges, cost addresses and not memory.
+#define HZ_RESIDENT_WHOLE 4096u
+uint32_t hz_arena_resident_share(void);
+
 struct hz_arena_stats {
   size_t window_bytes; // addresses reserved (or set aside, when mapped as needed)
   size_t grown_bytes;  // ever handed out: end * 64 KiB
