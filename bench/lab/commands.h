@@ -15,8 +15,6 @@ int command_hang(struct launcher *l, int argc, char **argv);
 int command_profile(struct launcher *l, int argc, char **argv);
 int command_soak(struct launcher *l, int argc, char **argv);
 int command_sweep(struct launcher *l, int argc, char **argv);
-int command_soak(struct launcher *l, int argc, char **argv);
-int command_sweep(struct launcher *l, int argc, char **argv);
 int command_merge(struct launcher *l, int argc, char **argv);
 
 #endif

@@ -1,6 +1,7 @@
 /* compare: every allocator, same conditions, one verdict. */
 #include "bench/lab/against.h"
 #include "bench/lab/commands.h"
+#include "bench/lab/icount.h"
 #include "bench/lab/interrupt.h"
 #include "bench/lab/profile.h"
 #include "bench/lab/report.h"
@@ -106,6 +107,34 @@ static void check_against(const struct config *config) {
   free(path);
 }
 
+/* Effect: keeps the one-thread lanes of the config; all of them where none was named. */
+static void choose_counted(struct config *c) {
+  struct strings kept = {0};
+  if (!c->lanes_said)
+    lanes_named(&c->lanes, "one-thread");
+  for (size_t i = 0; i < c->lanes.n; i++)
+    if (icount_can(lanes_find(c->lanes.at[i])))
+      strings_add(&kept, c->lanes.at[i]);
+  if (kept.n == 0)
+    lab_refuse(
+        "--icount counts lanes of one thread that end by iterations; none is among those named.");
+  c->lanes = kept;
+  c->lanes_said = true;
+  if (c->touch < 0)
+    c->touch = TOUCH_NONE;
+}
+
+static int count(struct launcher *l, struct config *config) {
+  struct session s;
+  choose_counted(config);
+  config_settle(config);
+  if (!session_open(&s, l, config))
+    return 128 + interrupt_seen();
+  icount_run(&s, stdout);
+  session_close(&s);
+  return interrupt_seen() != 0 ? 128 + interrupt_seen() : LAB_EXIT_OK;
+}
+
 int command_compare(struct launcher *l, int argc, char **argv) {
   struct config config;
   config_parse(&config, argc, argv, about, NULL);
@@ -113,6 +142,8 @@ int command_compare(struct launcher *l, int argc, char **argv) {
     list_everything();
     return LAB_EXIT_OK;
   }
+  if (config.icount)
+    return count(l, &config);
   check_against(&config);
   config_settle(&config);
   return measure(l, &config, false);

@@ -23,8 +23,6 @@ static const struct subcommand subcommands[] = {
     {"profile", command_profile, "the busiest functions of each allocator, side by side"},
     {"soak", command_soak, "the same work for long: drift, variation, tail"},
     {"sweep", command_sweep, "a grid of sizes, threads and options, as a heat map"},
-    {"soak", command_soak, "the same work for long: drift, variation, tail"},
-    {"sweep", command_sweep, "a grid of sizes, threads and options, as a heat map"},
     {"merge", command_merge, "runs from several machines in one report"},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
