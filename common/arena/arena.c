@@ -100,7 +100,6 @@ void hz_arena_after_fork_child(void) {
   }
   hz_purge_schedule();
   hz_arena_unlock();
-  hz_lock_reset_after_fork(&S->lock);
 }
 
 // ---------------------------------------------------------------- invariants

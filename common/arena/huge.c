@@ -9,18 +9,16 @@
 //   |  kept as they are    |
 //
 // Page faults decide how fast programs run whose heap grows; huge pages take a quarter of the time.
-// But one that is used in part costs memory, so:
-//   - only heaps large enough that one huge page is no more than 5 % of them ask, and only when
-//   what they
-//     hold is really written (blocks that nobody touches cost nothing in small pages);
-//   - only the frontier asks: it is filled next. Runs that were purged are used again in small
-//   pages;
-//   - what the frontier has passed is no longer asked for. The huge pages there remain, but those
-//   that are
-//     purged in part are not filled up again behind our back (khugepaged does that where it is
-//     asked);
-//   - a large block at the frontier gets small pages: it may be sparse, and nobody can tell;
-//   - when growth pauses, what is left of the last huge page is given back.
+// But one that is used in part costs memory. Therefore:
+//   - Only heaps large enough that one huge page is no more than 5 % of them ask, and only when
+//   what
+//     they hold is really written: blocks that nobody touches cost nothing in small pages.
+//   - Only the frontier asks: it is filled next. What was purged is used again in small pages.
+//   - What the frontier has passed is no longer asked for. The huge pages there stay; but where
+//   they
+//     were purged in part nobody fills them up again behind our back (khugepaged would).
+//   - A large block at the frontier gets small pages: it may be sparse, and nobody can tell.
+//   - When growth pauses, what is left of the last huge page is given back.
 // The request is for everything above, in one call; what was passed is withdrawn in one piece: four
 // mappings whatever the size of the heap.
 #include "common/arena/state.h"

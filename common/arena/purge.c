@@ -9,11 +9,10 @@
 //               interval is the purge delay), and what it took of memory that had been purged in
 //               that time, which shows that the purge was wasted. A program that frees and
 //               allocates large runs in turn keeps them.
-//   bounds    : used + credit does not exceed the recent height of `used` by more than a quarter
-//   (but 32 MiB
-//               are always allowed). Once `used` has fallen from that height by more than
-//               credit + used / 4, the program is not coming back: the credit shrinks as it falls
-//               on.
+//   bounds    : what is used and kept together stays below the recent height of `used` and a
+//               quarter (32 MiB are always allowed). Once `used` has fallen from that height by
+//               more than credit + used / 4, the program is not coming back: the credit shrinks
+//               with it.
 #include "common/arena/state.h"
 #include "common/fail/check.h"
 #include "common/os/os.h"

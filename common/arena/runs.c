@@ -1,8 +1,8 @@
 // Runs: handing out, extending and taking back.
 //
 // Owns: the order of preference, the memory limit, and when a refusal is final. Does not own: the
-// order of free runs (free_index.c), the frontier (grow.c), what stays resident (purge.c). Thread
-// rule: any thread; one lock, given up during system calls.
+// order of free runs (free_index.c), the frontier (grow.c), what stays resident (purge.c).
+// Thread rule: any thread; one lock, given up during system calls.
 //
 //   alloc → warm run → cold run → frontier → [refused] wait for others' calls, again → refuse
 #include "common/arena/state.h"
@@ -33,7 +33,8 @@ static uint64_t room_under_limit(uint64_t fresh) {
   if (limit == 0)
     return UINT64_MAX;
   size_t meta = hz_meta_bytes() + hz_window_table_bytes(&S->window, S->end + S->coming + fresh);
-  uint64_t resident = S->used + S->coming + S->free.dirty + S->free.busy;
+  // The last huge page is resident beyond what is used of it.
+  uint64_t resident = S->used + S->coming + S->free.dirty + S->free.busy + hz_huge_unit() - 1;
   uint64_t most = meta >= limit ? 0 : (limit - meta) >> HZ_GRANULE_SHIFT;
   return resident >= most ? 0 : most - resident;
 }
@@ -145,8 +146,7 @@ void hz_run_free(uint64_t granule, uint64_t count) {
   if (S->falling)
     hz_huge_tick(now_ms, true);
   if (S->free.dirty > allowed && now_ms >= S->purge_again_ms)
-    hz_purge_down_to(allowed - allowed / 4, 0,
-                     now_ms); // a quarter less, so that the next frees need no call
+    hz_purge_down_to(allowed - allowed / 4, 0, now_ms); // the next frees shall need no call
   else
     hz_purge_schedule();
   hz_arena_unlock();

@@ -38,12 +38,12 @@ struct hz_arena_state {
   struct hz_lock lock;
   uint32_t event;   // futex: raised whenever a system call noted here has ended
   uint32_t waiting; // threads in hz_arena_wait
-  bool growing;     // a thread is moving `committed`; window.table and window are its own meanwhile
+  bool growing;     // a thread moves `committed`: window and huge_* are its own meanwhile
   struct hz_window window;
   struct hz_arena_config config;
   uint64_t end; // as hz_arena.end
   uint64_t committed;
-  uint64_t holes; // granules below `end` that belong to somebody else's mappings
+  uint64_t holes; // granules below `end` that are not ours: somebody else's, or lost
   uint64_t used, peak_used;
   uint64_t coming; // wanted by threads that are growing: they count against the memory limit
   struct hz_free_index free;
@@ -55,8 +55,7 @@ struct hz_arena_state {
   uint64_t high[2];        // largest `used`: this interval, the one before
   bool falling;            // `used` is far below its recent height: nobody comes back soon
   uint64_t purge_again_ms; // the kernel refused a purge: not before this time
-  uint64_t due_ms; // when the oldest warm run is to go, UINT64_MAX if none; read without the lock
-                   // (a hint)
+  uint64_t due_ms;         // when a tick has work, UINT64_MAX: never; also read without the lock
 
   // Huge pages (huge.c). Written by the thread that grows; granules.
   uint64_t huge_first;    // the lowest that was ever asked for; UINT64_MAX: none
@@ -103,7 +102,7 @@ void hz_arena_event(void);
 // ---- grow.c. Requires: lock held (given up during system calls).
 
 // Effect: takes granules at the frontier, growing it when it must; a free run that ends there is
-// used first. Returns: false when refused. *zeroed: as in hz_run.
+// used first. Returns: false when refused.
 bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out);
 // Effect: takes [from, from+count), which ends beyond `end`, whose part below `end` is free.
 // Returns: false when that is not so, or refused.
