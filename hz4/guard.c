@@ -328,8 +328,38 @@ void hz4_guard_free_sized(void *p, size_t bytes, enum hz_api api) {
   hz4_guard_free(p, api);
 }
 
+// Returns: whether the block could stay where it is, resealed. Requires: usable has judged it.
+static bool resealed(void *p, size_t bytes, enum hz_api api) {
+  unsigned cls = hz4_class_checked(p, api);
+  size_t have = hz_class_bytes(cls);
+  if (cls == HZ_CLASS_NONE || bytes + tail_bytes(have) > have || bytes < have / 2)
+    return false;
+  seal(p, have, bytes, seal_checked(p, have, api).kind);
+  return true;
+}
+
+// Large stays large: in place, or by moving its pages; the place it leaves is not kept out of
+// reach.
+static void *large_realloc(void *p, size_t bytes, enum hz_api api) {
+  uint64_t kind = LARGE_KIND(side_of(p));
+  large_canary(p, hz_large_usable(p, api), LARGE_BYTES(side_of(p)), true, api);
+  void *q = bytes > PTRDIFF_MAX - HZ_GRANULE_BYTES
+                ? NULL
+                : hz_large_realloc(p, bytes + LARGE_CANARY_BYTES, api);
+  if (!q)
+    return hz_abi_no_memory();
+  LARGE_BYTES(side_of(q)) = bytes;
+  LARGE_KIND(side_of(q)) = kind;
+  large_canary(q, hz_large_usable(q, api), bytes, false, api);
+  return q;
+}
+
 void *hz4_guard_realloc(void *p, size_t bytes, enum hz_api api) {
   size_t asked = hz4_guard_usable(p, api);
+  if (asked > 0 && resealed(p, bytes, api))
+    return p;
+  if (asked > HZ_CLASS_MAX_BYTES && bytes > HZ_CLASS_MAX_BYTES)
+    return large_realloc(p, bytes, api);
   void *q = hz4_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api);
   if (!q)
     return NULL;
