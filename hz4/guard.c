@@ -29,7 +29,7 @@ static const enum hz_api made_by[] = {HZ_API_MALLOC, HZ_API_MALLOC, HZ_API_NEW, 
 
 static uint64_t secret; // drawn at the first block; 0 until then
 
-static uint64_t secret_get(void) {
+HZ_INLINE uint64_t secret_get(void) {
   uint64_t s = hz_load_relaxed(&secret);
   if (HZ_LIKELY(s != 0))
     return s;
@@ -40,7 +40,7 @@ static uint64_t secret_get(void) {
   return hz_cas_relaxed(&secret, &none, fresh) ? fresh : none;
 }
 
-static uint64_t mixed(const void *p) {
+HZ_INLINE uint64_t mixed(const void *p) {
   uint64_t x = ((uintptr_t)p ^ secret_get()) * 0x9e3779b97f4a7c15u;
   return x ^ x >> 29;
 }
@@ -48,28 +48,42 @@ static uint64_t mixed(const void *p) {
 // ---- canary and tail of a block of a class
 
 // tail [ slack:18 | kind:2 | check:12 ] or, below 64 bytes, [ slack:6 | kind:2 | check:8 ]
-static size_t tail_bytes(size_t have) {
+HZ_INLINE size_t tail_bytes(size_t have) {
   return have < 64 ? 2 : 4;
 }
 
-static uint32_t tail_of(const void *p, size_t have, size_t slack, enum kind kind) {
-  uint64_t m = mixed(p);
+HZ_INLINE uint32_t tail_of(uint64_t m, size_t have, size_t slack, enum kind kind) {
   if (have < 64)
-    return (uint32_t)((slack << 10 | (size_t)kind << 8 | (m >> 40 & 0xff)) ^ (m & 0xffff)) & 0xffff;
+    return (uint32_t)((slack << 10 | (size_t)kind << 8 | (m >> 40 & 0xff)) ^ m) & 0xffff;
   return (uint32_t)((slack << 14 | (size_t)kind << 12 | (m >> 40 & 0xfff)) ^ m);
 }
 
-static unsigned char canary_of(uint64_t m, size_t at) {
-  return (unsigned char)(m >> (at % 7 * 8) | 1);
+// The canary goes by words of the block, at most so many of them from its beginning on.
+enum { CANARY_WORDS = 8 };
+
+HZ_INLINE uint64_t canary_word(uint64_t m) {
+  return m | 0x0101010101010101u;
 }
 
-static void seal(unsigned char *p, size_t have, size_t bytes, enum kind kind) {
-  size_t slack = have - bytes, tail = tail_bytes(have);
-  uint64_t m = mixed(p);
-  for (size_t at = bytes; at < have - tail; at++)
-    p[at] = canary_of(m, at);
-  uint32_t word = tail_of(p, have, slack, kind);
-  memcpy(p + have - tail, &word, tail);
+HZ_INLINE unsigned char canary_of(uint64_t m, size_t at) {
+  return (unsigned char)(canary_word(m) >> (at % 8 * 8));
+}
+
+// Which bytes of word w are the canary's: from `bytes` on, up to the tail in the last word.
+HZ_INLINE uint64_t canary_mask(size_t w, size_t have, size_t bytes) {
+  uint64_t mask = w == bytes / 8 ? UINT64_MAX << (bytes % 8 * 8) : UINT64_MAX;
+  return w == have / 8 - 1 ? mask & UINT64_MAX >> (tail_bytes(have) * 8) : mask;
+}
+
+HZ_INLINE void seal(unsigned char *p, size_t have, size_t bytes, enum kind kind) {
+  uint64_t m = mixed(p), c = canary_word(m), *word = (uint64_t *)(void *)p;
+  size_t end = hz_min(bytes / 8 + CANARY_WORDS, have / 8);
+  for (size_t w = bytes / 8; w < end; w++) {
+    uint64_t mask = canary_mask(w, have, bytes);
+    word[w] = (word[w] & ~mask) | (c & mask);
+  }
+  uint32_t tail = tail_of(m, have, have - bytes, kind);
+  memcpy(p + have - tail_bytes(have), &tail, tail_bytes(have));
 }
 
 struct seal {
@@ -78,20 +92,23 @@ struct seal {
 };
 
 // Returns: what the seal says; a broken one ends the process.
-static struct seal seal_checked(unsigned char *p, size_t have, enum hz_api api) {
+HZ_INLINE struct seal seal_checked(unsigned char *p, size_t have, enum hz_api api) {
   size_t tail = tail_bytes(have);
-  uint32_t word = 0;
-  memcpy(&word, p + have - tail, tail);
-  uint64_t m = mixed(p);
-  uint32_t plain = have < 64 ? (word ^ (uint32_t)m) & 0xffff : word ^ (uint32_t)m;
+  uint32_t found = 0;
+  memcpy(&found, p + have - tail, tail);
+  uint64_t m = mixed(p), c = canary_word(m), *word = (uint64_t *)(void *)p, broken = 0;
+  uint32_t plain = have < 64 ? (found ^ (uint32_t)m) & 0xffff : found ^ (uint32_t)m;
   size_t slack = have < 64 ? plain >> 10 : plain >> 14;
   enum kind kind = (enum kind)(have < 64 ? plain >> 8 & 3 : plain >> 12 & 3);
-  if (slack < tail || slack > have || kind == 0 || tail_of(p, have, slack, kind) != word)
+  if (HZ_UNLIKELY(slack < tail || slack > have || kind == 0 ||
+                  tail_of(m, have, slack, kind) != found))
     hz_fail_overflow(p, have, api);
-  for (size_t at = have - slack; at < have - tail; at++)
-    if (p[at] != canary_of(m, at))
-      hz_fail_overflow(p, have - slack, api);
-  return (struct seal){have - slack, kind};
+  size_t bytes = have - slack, end = hz_min(bytes / 8 + CANARY_WORDS, have / 8);
+  for (size_t w = bytes / 8; w < end; w++)
+    broken |= (word[w] ^ c) & canary_mask(w, have, bytes);
+  if (HZ_UNLIKELY(broken != 0))
+    hz_fail_overflow(p, bytes, api);
+  return (struct seal){bytes, kind};
 }
 
 static bool is_zero(const unsigned char *p, size_t bytes) {
