@@ -23,22 +23,24 @@ static const char about[] =
     "archive/hz4/NAME builds the revision its README names with and without its patch. --lane "
     "names the "
     "lanes the estimate is about (all gate lanes); the gate lanes are measured either way. "
-    "The word build-level judges at +0.5 % instead of +1.0 %. Exit status: 0 judged, 1 a cell "
+    "The word build-level judges at +0.5 % instead of +1.0 %, the word only leaves the gate lanes "
+    "out. Exit status: 0 judged, 1 a cell "
     "failed.";
 
 /* Effect: the lanes of the estimate stay in *targets; the config then names them and the gate
  * lanes. */
-static void choose_lanes(struct config *c, struct strings *targets) {
+static void choose_lanes(struct config *c, struct strings *targets, bool only) {
   for (size_t i = 0; c->lanes_said && i < c->lanes.n; i++)
     strings_add(targets, c->lanes.at[i]);
-  lanes_named(&c->lanes, "gate");
+  if (!only)
+    lanes_named(&c->lanes, "gate");
   if (!c->lanes_said)
     lanes_named(targets, "gate");
   c->lanes_said = true;
 }
 
-static void settle(struct config *c, struct strings *targets) {
-  choose_lanes(c, targets);
+static void settle(struct config *c, struct strings *targets, bool only) {
+  choose_lanes(c, targets, only);
   if (c->touch < 0)
     c->touch = TOUCH_NONE;
   if (c->budget_s <= 0)
@@ -144,20 +146,33 @@ static struct decide_result run_rounds(struct session *s, struct pairs *p, doubl
   return result;
 }
 
-static void name_pair(struct config *c, struct strings *rest, bool *build_level) {
+/* What the words beside the pair ask for. */
+struct manner {
+  bool build_level; /* the threshold of a build-level change */
+  bool only;        /* the named lanes alone: no gate lanes beside them */
+};
+
+/* Effect: takes the manner out of the words; what is left names the pair. */
+static struct manner name_pair(struct config *c) {
+  struct manner manner = {0};
   struct build_pair pair;
   size_t kept = 0;
-  for (size_t i = 0; i < rest->n; i++) {
-    if (strcmp(rest->at[i], "build-level") == 0)
-      *build_level = true;
+  for (size_t i = 0; i < c->rest.n; i++) {
+    if (strcmp(c->rest.at[i], "build-level") == 0)
+      manner.build_level = true;
+    else if (strcmp(c->rest.at[i], "only") == 0)
+      manner.only = true;
     else
-      rest->at[kept++] = rest->at[i];
+      c->rest.at[kept++] = c->rest.at[i];
   }
-  build_pair_find(&pair, rest->at, kept);
+  if (manner.only && !c->lanes_said)
+    lab_refuse("the word only needs --lane.");
+  build_pair_find(&pair, c->rest.at, kept);
   for (int i = 0; i < 2; i++) {
     strings_add(&c->allocs, pair.name[i]);
     strings_take(&c->objects, lab_format("%s=%s", pair.name[i], pair.path[i]));
   }
+  return manner;
 }
 
 int command_ab(struct launcher *l, int argc, char **argv) {
@@ -165,16 +180,16 @@ int command_ab(struct launcher *l, int argc, char **argv) {
   struct session s;
   struct strings targets = {0};
   struct pairs pairs;
-  bool build_level = false, failed = false;
+  bool failed = false;
   config_parse(&config, argc, argv, about,
-               "A.so B.so | GENERATION BOX | archive/GENERATION/BOX  [build-level]");
+               "A.so B.so | GENERATION BOX | archive/GENERATION/BOX  [build-level] [only]");
   if (config.resume != NULL)
     lab_refuse("ab does not resume; its rounds must stand in one run.");
-  name_pair(&config, &config.rest, &build_level);
-  settle(&config, &targets);
+  struct manner manner = name_pair(&config);
+  settle(&config, &targets, manner.only);
   if (!session_open(&s, l, &config))
     return 128 + interrupt_seen();
-  double threshold = build_level ? DECIDE_BUILD_THRESHOLD : DECIDE_RUN_TIME_THRESHOLD;
+  double threshold = manner.build_level ? DECIDE_BUILD_THRESHOLD : DECIDE_RUN_TIME_THRESHOLD;
   pairs_start(&pairs, &s, &targets);
   struct decide_result result = run_rounds(&s, &pairs, threshold, &failed);
   struct ab_record record = {.session = &s,

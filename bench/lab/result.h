@@ -32,10 +32,13 @@ extern "C" {
   X(p50_ns)                                                                                        \
   X(p99_ns)                                                                                        \
   X(p999_ns)                                                                                       \
-  X(p9999_ns) X(max_ns) X(samples) X(latency_floor_ns) X(wall_s) X(user_s) X(sys_s) X(max_rss_kib) \
-      X(freed_rss_kib) X(settled_rss_kib) X(idle_1s_rss_kib) X(minor_faults) X(major_faults)       \
-          X(voluntary_switches) X(involuntary_switches) X(cycles) X(instructions) X(cache_misses)  \
-              X(branch_misses) X(dtlb_misses) X(other_cpu_pct) X(start_unix_s)
+  X(p9999_ns)                                                                                      \
+  X(max_ns)                                                                                        \
+  X(samples)                                                                                       \
+  X(latency_floor_ns) X(wall_s) X(user_s) X(sys_s) X(max_rss_kib) X(freed_rss_kib)                 \
+      X(settled_rss_kib) X(idle_1s_rss_kib) X(minor_faults) X(major_faults) X(voluntary_switches)  \
+          X(involuntary_switches) X(cycles) X(instructions) X(cache_misses) X(branch_misses)       \
+              X(dtlb_misses) X(other_cpu_pct) X(start_unix_s)
 
 enum figure {
 #define X(name) FIGURE_##name,
