@@ -191,8 +191,10 @@ bool contenders_verify(struct contenders *list, const struct config *config, str
     if (!cell_run(l, &spec, &r))
       return false;
     char *output = proc_text(log);
+    if (output == NULL)
+      output = lab_copy("");
     char *why = r.status != CELL_OK ? lab_format("a probe under it ended by %s", r.detail)
-                                    : probe_objection(output != NULL ? output : "", c->pin.path);
+                                    : probe_objection(output, c->pin.path);
     if (why != NULL)
       lab_refuse("%s (%s) fails its verification: %s; see %s.", c->name, c->source, why, log);
     c->proof = proof_of(c, output);

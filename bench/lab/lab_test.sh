@@ -33,6 +33,9 @@ test_refusals() {
   expect_refusal "no allocator is called 'nobody'; known: .*glibc" compare --alloc nobody
   expect_refusal "does not exist" compare --so x=/nowhere/x.so
   expect_refusal "does not define malloc and free" compare --so "x=$(ldconfig -p | awk '/libm.so.6/ {print $NF; exit}')"
+  cp "$sick/libcrash.so" "$out/other.so"
+  printf '\003' | dd of="$out/other.so" bs=1 seek=18 conv=notrunc 2>/dev/null # the machine becomes an 80386
+  expect_refusal "is built for another machine" compare --so "x=$out/other.so"
   expect_refusal "is not an ELF file" compare --so x=/etc/passwd
   expect_refusal "--runs does not take '0'" compare --runs 0
   expect_refusal "holds no run" compare --resume "$out/nothing"

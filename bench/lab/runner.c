@@ -151,11 +151,17 @@ static size_t missing_in_row(const struct session *s, enum cell_pass pass,
   return missing;
 }
 
+static size_t missing_in_pass(const struct session *s, enum cell_pass pass) {
+  size_t missing = 0;
+  for (size_t i = 0; i < s->plan.n; i++)
+    missing += missing_in_row(s, pass, &s->plan.rows[i]);
+  return missing;
+}
+
 static size_t missing_cells(const struct session *s) {
   size_t missing = 0;
   for (int pass = 0; pass < PASS_COUNT; pass++)
-    for (size_t i = 0; i < s->plan.n; i++)
-      missing += missing_in_row(s, (enum cell_pass)pass, &s->plan.rows[i]);
+    missing += missing_in_pass(s, (enum cell_pass)pass);
   return missing;
 }
 
@@ -170,7 +176,9 @@ static double seconds_for_row(const struct run *run) {
   size_t left = run->progress.total - run->progress.done;
   if (run->budget_end_s <= 0 || left == 0)
     return seconds;
-  double each = (run->budget_end_s - progress_elapsed_s(&run->progress)) / (double)left;
+  /* A cell of the memory pass also waits after its work. */
+  double waits = (double)missing_in_pass(run->s, PASS_MEMORY) * HOLD_QUICK_MS / 1000;
+  double each = (run->budget_end_s - progress_elapsed_s(&run->progress) - waits) / (double)left;
   double room = each - overhead(run);
   if (room < SECONDS_LEAST && each < SECONDS_LEAST)
     return 0;
