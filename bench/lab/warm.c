@@ -27,9 +27,10 @@ static double touch_chunk(char **chunk, long page_bytes) {
     return -1;
   madvise(*chunk, CHUNK_BYTES, MADV_NOHUGEPAGE);
   double start = now_ns();
+  long pages = CHUNK_BYTES / page_bytes;
   for (long at = 0; at < CHUNK_BYTES; at += page_bytes)
     *(volatile char *)(*chunk + at) = 1;
-  return (now_ns() - start) / (double)(CHUNK_BYTES / page_bytes);
+  return (now_ns() - start) / (double)pages;
 }
 
 int main(int argc, char **argv) {

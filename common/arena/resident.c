@@ -21,7 +21,7 @@ uint32_t hz_arena_resident_share(void) {
     resident += hz_os_resident_pages(hz_granule_address(granule), HZ_GRANULE_BYTES);
   }
   hz_store_relaxed(&seed, drawn);
-  if (pages < SAMPLES / 4 * in_granule)
+  if (pages == 0 || pages < SAMPLES / 4 * in_granule)
     return WHOLE; // too few to tell
   // A sample that met no page says: below one in a thousand.
   return (uint32_t)hz_min(resident * WHOLE / pages + WHOLE / 1024, WHOLE);
