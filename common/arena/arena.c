@@ -16,8 +16,13 @@ bool hz_arena_init(const struct hz_arena_config *config) {
   S->config = *config;
   if (!hz_window_open(&S->window, config->side_bytes))
     return false;
-  hz_free_index_init(&S->free, (struct hz_free_node *)S->window.table[HZ_TABLE_NODES].at,
-                     (uint64_t *)S->window.table[HZ_TABLE_DIRTY].at);
+  struct hz_free_tables tables = {
+      .nodes = (struct hz_free_node *)S->window.table[HZ_TABLE_NODES].at,
+      .bits = (uint64_t *)S->window.table[HZ_TABLE_DIRTY].at,
+      .level0 = (struct hz_set_words *)S->window.table[HZ_TABLE_SETS0].at,
+      .level1 = (struct hz_set_words *)S->window.table[HZ_TABLE_SETS1].at,
+  };
+  hz_free_index_init(&S->free, &tables);
   S->huge_first = S->huge_from = UINT64_MAX;
   S->due_ms = S->huge_due_ms = UINT64_MAX;
   S->interval_start_ms = hz_os_now_ms();

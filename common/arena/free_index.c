@@ -10,8 +10,11 @@
 // How far the first dirty granule of a run is looked for.
 #define DIRTY_WORDS_LOOKED_AT 64
 
-void hz_free_index_init(struct hz_free_index *ix, struct hz_free_node *nodes, uint64_t *bits) {
-  *ix = (struct hz_free_index){.nodes = nodes, .bits = bits};
+void hz_free_index_init(struct hz_free_index *ix, const struct hz_free_tables *tables) {
+  // Everything else of it is zero: static memory.
+  ix->nodes = tables->nodes;
+  ix->bits = tables->bits;
+  hz_granule_sets_init(&ix->sets, tables->level0, tables->level1);
   ix->root[HZ_FREE_WARM] = ix->root[HZ_FREE_COLD] = HZ_FREE_NIL;
   for (int k = 0; k < HZ_FREE_KINDS; k++)
     ix->oldest[k] = ix->newest[k] = HZ_FREE_NIL;
@@ -183,6 +186,10 @@ static enum hz_free_kind kind_of(const struct hz_free_index *ix, uint64_t run) {
   return ix->nodes[run].dirty != 0 ? HZ_FREE_WARM : HZ_FREE_COLD;
 }
 
+static unsigned set_of(enum hz_free_kind kind, uint64_t count) {
+  return (unsigned)kind * HZ_FREE_SHORT + (unsigned)count - 1;
+}
+
 // Effect: a run enters the index; a warm one behind `place` in the list.
 static void run_enter(struct hz_free_index *ix, uint64_t run, uint64_t count, uint64_t dirty,
                       uint32_t place, uint32_t since_ms) {
@@ -194,7 +201,10 @@ static void run_enter(struct hz_free_index *ix, uint64_t run, uint64_t count, ui
   ix->runs[kind]++;
   ix->free += count;
   ix->dirty += dirty;
-  tree_insert(ix, kind, (uint32_t)run);
+  if (HZ_LIKELY(count <= HZ_FREE_SHORT))
+    hz_granule_set_add(&ix->sets, set_of(kind, count), run);
+  else
+    tree_insert(ix, kind, (uint32_t)run);
   if (kind == HZ_FREE_WARM)
     list_insert_after(ix, kind, place, (uint32_t)run);
 }
@@ -203,7 +213,10 @@ static void run_enter(struct hz_free_index *ix, uint64_t run, uint64_t count, ui
 static void run_leave(struct hz_free_index *ix, uint64_t run) {
   struct hz_free_node *first = &ix->nodes[run];
   enum hz_free_kind kind = kind_of(ix, run);
-  tree_remove(ix, kind, (uint32_t)run);
+  if (HZ_LIKELY(first->count <= HZ_FREE_SHORT))
+    hz_granule_set_remove(&ix->sets, set_of(kind, first->count), run);
+  else
+    tree_remove(ix, kind, (uint32_t)run);
   if (kind == HZ_FREE_WARM)
     list_remove(ix, kind, (uint32_t)run);
   ix->runs[kind]--;
@@ -272,8 +285,24 @@ static bool place_in_run(const struct hz_free_index *ix, uint64_t run, uint64_t 
   return *start + count <= end;
 }
 
+// Of the short runs the lowest of each length.
+static bool find_short(const struct hz_free_index *ix, enum hz_free_kind kind, uint64_t count,
+                       uint64_t align, uint64_t phase, struct hz_free_found *out) {
+  for (uint64_t length = count; length <= HZ_FREE_SHORT; length++) {
+    unsigned set = set_of(kind, length);
+    if (hz_granule_set_is_empty(&ix->sets, set))
+      continue;
+    out->run = hz_granule_set_lowest(&ix->sets, set);
+    if (place_in_run(ix, out->run, count, align, phase, &out->start))
+      return true;
+  }
+  return false;
+}
+
 bool hz_free_find(const struct hz_free_index *ix, enum hz_free_kind kind, uint64_t count,
                   uint64_t align, uint64_t phase, struct hz_free_found *out) {
+  if (find_short(ix, kind, count, align, phase, out))
+    return true;
   uint64_t key = key_of(count, 0);
   for (unsigned i = 0; i <= ALIGNED_TRIES; i++) {
     if (i == ALIGNED_TRIES)
@@ -294,6 +323,8 @@ static uint64_t dirty_before(const struct hz_free_index *ix, uint64_t run, uint6
                              uint64_t dirty, uint64_t start, uint64_t end, uint64_t middle) {
   if (dirty == middle)
     return 0;
+  if (dirty == length)
+    return start - run;
   if (start - run <= run + length - end)
     return hz_free_dirty_in(ix, run, start - run);
   return dirty - middle - hz_free_dirty_in(ix, end, run + length - end);
@@ -304,7 +335,7 @@ uint64_t hz_free_take(struct hz_free_index *ix, uint64_t run, uint64_t start, ui
   uint64_t length = n->count, dirty = n->dirty, end = start + count;
   uint32_t since = n->since_ms, place = n->older;
   HZ_ASSERT(length != 0 && start >= run && end <= run + length);
-  uint64_t taken = dirty == 0 ? 0 : hz_free_dirty_in(ix, start, count);
+  uint64_t taken = dirty == 0 ? 0 : dirty == length ? count : hz_free_dirty_in(ix, start, count);
   uint64_t before = dirty_before(ix, run, length, dirty, start, end, taken);
   uint64_t after = dirty - taken - before;
   run_leave(ix, run);
@@ -382,7 +413,9 @@ static bool run_is_whole(const struct hz_free_index *ix, uint64_t run, uint64_t 
   return next == ix->end || n[next].count == 0; // else they should be one
 }
 
-static bool tree_holds(const struct hz_free_index *ix, enum hz_free_kind kind, uint32_t run) {
+static bool index_holds(const struct hz_free_index *ix, enum hz_free_kind kind, uint32_t run) {
+  if (ix->nodes[run].count <= HZ_FREE_SHORT)
+    return hz_granule_set_has(&ix->sets, set_of(kind, ix->nodes[run].count), run);
   uint64_t key = node_key(ix, run);
   uint32_t at = ix->root[kind], above = HZ_FREE_NIL;
   while (at != HZ_FREE_NIL) {
@@ -394,6 +427,26 @@ static bool tree_holds(const struct hz_free_index *ix, enum hz_free_kind kind, u
     at = key < node_key(ix, at) ? ix->nodes[at].left : ix->nodes[at].right;
   }
   return false;
+}
+
+// Every bit of a higher level says that the word below has any; returns the members of all sets in
+// *members.
+static bool sets_are_valid(const struct hz_free_index *ix, uint64_t *members) {
+  *members = 0;
+  uint64_t words = hz_div_up(ix->end, 64);
+  for (unsigned level = 0; level < HZ_SET_LEVELS; level++, words = hz_div_up(words, 64))
+    for (uint64_t w = 0; w < words; w++)
+      for (unsigned set = 0; set < HZ_SETS; set++) {
+        uint64_t word = ix->sets.level[level][w].of[set];
+        if (level == 0)
+          *members += (uint64_t)__builtin_popcountll(word);
+        if (level + 1 == HZ_SET_LEVELS)
+          continue;
+        uint64_t above = ix->sets.level[level + 1][w >> 6].of[set] >> (w & 63) & 1;
+        if (above != (word != 0))
+          return false;
+      }
+  return true;
 }
 
 static bool list_is_valid(const struct hz_free_index *ix, enum hz_free_kind kind) {
@@ -418,7 +471,7 @@ static bool list_is_valid(const struct hz_free_index *ix, enum hz_free_kind kind
 }
 
 bool hz_free_index_is_valid(const struct hz_free_index *ix) {
-  uint64_t free = 0, dirty = 0, runs[2] = {0};
+  uint64_t free = 0, dirty = 0, runs[2] = {0}, shorts = 0, members;
   for (uint64_t g = 0; g < ix->end;) {
     uint64_t count = ix->nodes[g].count;
     if (count == 0) {
@@ -426,14 +479,16 @@ bool hz_free_index_is_valid(const struct hz_free_index *ix) {
       continue;
     }
     enum hz_free_kind kind = kind_of(ix, g);
-    if (!run_is_whole(ix, g, count) || !tree_holds(ix, kind, (uint32_t)g))
+    if (!run_is_whole(ix, g, count) || !index_holds(ix, kind, (uint32_t)g))
       return false;
     free += count;
     dirty += ix->nodes[g].dirty;
     runs[kind]++;
+    shorts += count <= HZ_FREE_SHORT;
     g += count;
   }
-  return free == ix->free && dirty == ix->dirty && runs[0] == ix->runs[0] &&
-         runs[1] == ix->runs[1] && hz_free_dirty_in(ix, 0, ix->end) == dirty &&
-         list_is_valid(ix, HZ_FREE_WARM) && list_is_valid(ix, HZ_FREE_BUSY);
+  return sets_are_valid(ix, &members) && members == shorts && free == ix->free &&
+         dirty == ix->dirty && runs[0] == ix->runs[0] && runs[1] == ix->runs[1] &&
+         hz_free_dirty_in(ix, 0, ix->end) == dirty && list_is_valid(ix, HZ_FREE_WARM) &&
+         list_is_valid(ix, HZ_FREE_BUSY);
 }

@@ -14,14 +14,16 @@
 // run whatever they are: a large request finds them together, though purging goes on in the middle
 // of them.
 //
-// Runs are in one of two treaps (Seidel and Aragon 1996; joined and split as zip trees are, Tarjan,
-// Levy and Timmel 2019), ordered by (length, granule): the smallest that fits and the lowest of
-// equals is one descent. Warm runs hold dirty (resident) granules and are also on a list by age;
-// cold ones hold none. Ranges that are out of the index while they are being purged are busy: on a
-// list, so that a forked child finds them.
+// Warm runs hold dirty (resident) granules and are also on a list by age; cold ones hold none. The
+// smallest run that fits, and the lowest of equals, is found in two steps: short runs, of which
+// most are, lie in one set for each kind and length (granule_sets.h); the longer ones in a treap
+// for each kind (Seidel and Aragon 1996; joined and split as zip trees are, Tarjan, Levy and Timmel
+// 2019), ordered by (length, granule). Ranges that are out of the index while they are being purged
+// are busy: on a list, so that a forked child finds them.
 #ifndef HZ_COMMON_ARENA_FREE_INDEX_H_
 #define HZ_COMMON_ARENA_FREE_INDEX_H_
 
+#include "common/arena/granule_sets.h"
 #include "common/base/units.h"
 
 HZ_EXTERN_C_BEGIN
@@ -43,8 +45,10 @@ _Static_assert(sizeof(struct hz_free_node) == 32, "two to a cache line");
 // Invariants (hz_free_index_is_valid):
 //   free = sum of the lengths of all runs; dirty = sum of their dirty = number of bits that are set
 //   busy = sum of the lengths of busy ranges; runs[k] = number of runs or ranges of that kind
-//   no two runs touch
+//   no two runs touch; a run is in exactly one set or tree
 //   along the list of warm runs from oldest to newest, since_ms does not fall
+#define HZ_FREE_SHORT (HZ_SETS / 2) // granules; runs up to it are in sets, longer ones in trees
+
 struct hz_free_index {
   struct hz_free_node *nodes;                            // [end]
   uint64_t *bits;                                        // [end / 64 + 1]: dirty granules
@@ -53,6 +57,7 @@ struct hz_free_index {
   uint32_t oldest[HZ_FREE_KINDS], newest[HZ_FREE_KINDS]; // lists; cold unused
   uint64_t free, dirty, busy;
   uint64_t runs[HZ_FREE_KINDS];
+  struct hz_granule_sets sets; // [kind * HZ_FREE_SHORT + length - 1]
 };
 
 struct hz_free_found {
@@ -60,7 +65,13 @@ struct hz_free_found {
   uint64_t start; // where the wanted part of it begins
 };
 
-void hz_free_index_init(struct hz_free_index *ix, struct hz_free_node *nodes, uint64_t *bits);
+// The tables of an index: zeroed memory, readable below `end`.
+struct hz_free_tables {
+  struct hz_free_node *nodes;           // one per granule
+  uint64_t *bits;                       // one word per 64 granules
+  struct hz_set_words *level0, *level1; // one per 64 and one per 4096 granules
+};
+void hz_free_index_init(struct hz_free_index *ix, const struct hz_free_tables *tables);
 
 // Effect: makes [granule, granule+count) free, one run with its free neighbours. The run is as old
 // as the largest of its dirty parts: neither does a crumb keep an old run young, nor an old crumb

@@ -2,7 +2,9 @@
 #include "common/arena/free_index.h"
 
 #include <algorithm>
+#include <memory>
 #include <random>
+#include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -13,14 +15,17 @@ enum Granule : char { kHeld, kClean, kDirty, kBusy };
 
 struct Model {
   explicit Model(uint64_t granules)
-      : is(granules, kHeld), nodes(granules), bits(granules / 64 + 1) {
-    hz_free_index_init(&index, nodes.data(), bits.data());
+      : is(granules, kHeld), nodes(granules), bits(granules / 64 + 1), level0(granules / 64 + 1),
+        level1(granules / 4096 + 1) {
+    hz_free_tables tables = {nodes.data(), bits.data(), level0.data(), level1.data()};
+    hz_free_index_init(&index, &tables);
     index.end = granules;
   }
   std::vector<Granule> is;
   std::vector<hz_free_node> nodes;
   std::vector<uint64_t> bits;
-  hz_free_index index;
+  std::vector<hz_set_words> level0, level1;
+  hz_free_index index = {};
 
   bool free_at(uint64_t g) const { return is[g] == kClean || is[g] == kDirty; }
   uint64_t run_end(uint64_t g) const {
@@ -162,6 +167,33 @@ TEST(FreeIndex, AgainstAnArray) {
       free += length;
     EXPECT_EQ(m.index.free, free);
     EXPECT_EQ(m.index.dirty, dirty);
+  }
+}
+
+TEST(GranuleSets, LowestOfEachAtEveryLevel) {
+  std::vector<hz_set_words> level0(4 << 20), level1(1 << 16); // the largest window
+  auto sets = std::make_unique<hz_granule_sets>();
+  hz_granule_sets_init(sets.get(), level0.data(), level1.data());
+  std::set<uint64_t> model[HZ_SETS];
+  std::mt19937_64 rng(7);
+  for (int i = 0; i < 20000; i++) {
+    unsigned set = unsigned(rng() % HZ_SETS);
+    uint64_t granule = (rng() % 5 ? rng() % 5000 : rng()) % (uint64_t(1) << 28);
+    if (rng() % 2 && !model[set].empty())
+      granule = *model[set].begin();
+    bool there = model[set].count(granule) != 0;
+    ASSERT_EQ(hz_granule_set_has(sets.get(), set, granule), there);
+    if (there) {
+      hz_granule_set_remove(sets.get(), set, granule);
+      model[set].erase(granule);
+    } else {
+      hz_granule_set_add(sets.get(), set, granule);
+      model[set].insert(granule);
+    }
+    ASSERT_EQ(hz_granule_set_is_empty(sets.get(), set), model[set].empty());
+    if (!model[set].empty()) {
+      ASSERT_EQ(hz_granule_set_lowest(sets.get(), set), *model[set].begin());
+    }
   }
 }
 

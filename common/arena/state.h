@@ -16,8 +16,16 @@
 #include "common/arena/free_index.h"
 #include "common/sync/lock.h"
 
-// Every array that has one element per granule: committed as the arena grows.
-enum hz_table { HZ_TABLE_RECORDS, HZ_TABLE_NODES, HZ_TABLE_DIRTY, HZ_TABLE_SIDE, HZ_TABLES };
+// Every array with an element for so and so many granules: committed as the arena grows.
+enum hz_table {
+  HZ_TABLE_RECORDS,
+  HZ_TABLE_NODES,
+  HZ_TABLE_DIRTY,
+  HZ_TABLE_SETS0,
+  HZ_TABLE_SETS1,
+  HZ_TABLE_SIDE,
+  HZ_TABLES
+};
 
 struct hz_window {
   uintptr_t base;
@@ -25,7 +33,8 @@ struct hz_window {
   bool mapped_as_needed; // not reserved: pieces are mapped as the frontier moves
   struct {
     unsigned char *at;
-    size_t element_bits;
+    size_t element_bytes;
+    uint64_t element_granules;
     size_t committed_bytes; // whole pages, from `at`
   } table[HZ_TABLES];
 };

@@ -41,17 +41,25 @@ static uint64_t address_limit_bytes(void) {
 }
 
 static size_t table_bytes(const struct hz_window *w, int table, uint64_t granules) {
-  // Whole words: the last granules of a table of bits share one.
-  return hz_align_up(w->table[table].element_bits * granules, 64) / 8;
+  return hz_div_up(granules, w->table[table].element_granules) * w->table[table].element_bytes;
 }
 
 // One reservation for all tables, a page without access before and after each.
 static bool tables_reserve(struct hz_window *w, size_t side_bytes) {
-  const size_t bits[HZ_TABLES] = {8 * sizeof(struct hz_granule), 8 * sizeof(struct hz_free_node), 1,
-                                  8 * side_bytes};
+  const struct {
+    size_t bytes, granules;
+  } element[HZ_TABLES] = {
+      [HZ_TABLE_RECORDS] = {sizeof(struct hz_granule), 1},
+      [HZ_TABLE_NODES] = {sizeof(struct hz_free_node), 1},
+      [HZ_TABLE_DIRTY] = {sizeof(uint64_t), 64},
+      [HZ_TABLE_SETS0] = {sizeof(struct hz_set_words), 64},
+      [HZ_TABLE_SETS1] = {sizeof(struct hz_set_words), 64 * 64},
+      [HZ_TABLE_SIDE] = {side_bytes, 1},
+  };
   size_t page = hz_os_page_bytes(), total = page, offset[HZ_TABLES];
   for (int i = 0; i < HZ_TABLES; i++) {
-    w->table[i].element_bits = bits[i];
+    w->table[i].element_bytes = element[i].bytes;
+    w->table[i].element_granules = element[i].granules;
     w->table[i].committed_bytes = 0;
     offset[i] = total;
     total += hz_align_up(table_bytes(w, i, w->granules), page) + page;
