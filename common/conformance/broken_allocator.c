@@ -94,6 +94,8 @@ void free(void *block) {
   }
   if (broken("free_does_nothing"))
     return;
+  if (broken("free_forgets_some") && ++calls % 200 == 0)
+    return;
   if (broken("free_keeps_other_threads_blocks") && pthread_self() != first_thread)
     return;
   if (broken("aligned_to_8") && (uintptr_t)block % 16 != 0)

@@ -16,10 +16,15 @@ makes, in the package that calls it:
 
 A variant other than standard runs linked only, and its long tests a fifth as long. Nothing here knows a
 generation but by its name.
+
+    hz_conformance_variants(name = "conformance", generation = "hz4")
+
+makes all of this for every variant, and NAME_fault_report, which prints what each of them says about
+each misuse as Markdown.
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_test")
-load("//tools:copts.bzl", "HZ_CXX_COPTS")
+load("//tools:copts.bzl", "HZ_VARIANTS")
 
 _ROOM = "//common/conformance:"
 
@@ -194,6 +199,38 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
             data = helpers + [preload],
             **suite
         )
+
+def hz_conformance_variants(name, generation, variants = HZ_VARIANTS):
+    """hz_conformance for several variants of a generation, and the report of what each says about misuse.
+
+    Args:
+      name: prefix of the targets; NAME itself for standard, NAME_VARIANT for the others.
+      generation: hz3, hz4; its targets are those of hz_generation in the calling package.
+      variants: of HZ_VARIANTS.
+    """
+    for variant in variants:
+        suffix = "" if variant == "standard" else "_" + variant
+        hz_conformance(
+            name = name + suffix,
+            generation = generation,
+            malloc = ":malloc" + suffix,
+            variant = variant,
+        )
+    libraries = [
+        ":lib%s%s.so" % (generation, "" if v == "standard" else "_" + v)
+        for v in HZ_VARIANTS
+    ]
+    native.sh_binary(
+        name = name + "_fault_report",
+        testonly = True,
+        srcs = [_ROOM + "fault_report.sh"],
+        args = [generation, "$(rootpath %smisuse_program)" % _ROOM] + _paths(libraries) +
+               ["--", "$(rootpaths %smisuse_programs)" % _ROOM],
+        data = libraries + [
+            _ROOM + "misuse_program",
+            _ROOM + "misuse_programs",
+        ],
+    )
 
 def _paths(labels):
     return ["$(rootpath %s)" % label for label in labels]
