@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A watcher that wakes so much later than it asked did not run; nor, then, did the cell. */
+#define STALL_S 2.0
+
 enum { MAPS_LOOKS = 40, MAPS_LOOK_MS = 25, LINE_BYTES = 4096 };
 
 /* A cell under way. Invariant: out < 0 after its end of file; line[used] is where the next byte
@@ -30,7 +33,8 @@ struct running {
   int out;
   int log;
   double start_s;
-  double freed_s; /* when FREED was seen; 0: not yet */
+  double freed_s;   /* when FREED was seen; 0: not yet */
+  double stalled_s; /* time in which the machine itself stood still */
   bool has_result;
   bool preload_seen;
   unsigned looks;
@@ -137,7 +141,7 @@ static void sample(struct running *c) {
 
 static void check_limits(struct running *c) {
   const struct cell_spec *spec = c->spec;
-  double t_s = now_s() - c->start_s;
+  double t_s = now_s() - c->start_s - c->stalled_s;
   if (interrupt_seen() != 0 && (!c->stopped || interrupt_count() > 1)) {
     stop(c, interrupt_count() > 1 ? 0 : LAUNCHER_GRACE_MS);
     return;
@@ -170,7 +174,7 @@ static int patience(const struct running *c) {
   double end = c->spec->timeout_s;
   if (c->spec->hang_s > 0 && c->spec->hang_s < end)
     end = c->spec->hang_s;
-  double left_ms = (c->start_s + end - now_s()) * 1000;
+  double left_ms = (c->start_s + c->stalled_s + end - now_s()) * 1000;
   return left_ms < 1 ? 1 : left_ms > 1000 ? 1000 : (int)left_ms + 1;
 }
 
@@ -180,7 +184,12 @@ static void watch(struct running *c, struct launch_end *end) {
     struct pollfd fds[3] = {{.fd = c->launcher->socket, .events = POLLIN},
                             {.fd = c->out, .events = POLLIN},
                             {.fd = interrupt_fd(), .events = POLLIN}};
-    poll(fds, 3, patience(c));
+    int ms = patience(c);
+    double asleep_s = now_s();
+    poll(fds, 3, ms);
+    double late_s = now_s() - asleep_s - ms / 1000.0;
+    if (late_s > STALL_S)
+      c->stalled_s += late_s;
     if (c->out >= 0 && fds[1].revents != 0)
       read_output(c);
     if (fds[0].revents != 0 && launcher_ended(c->launcher, 0, end))
@@ -206,6 +215,9 @@ static void judge_end(struct running *c, const struct launch_end *end) {
     fail(c, CELL_EXIT, why);
   } else if (!c->has_result && !c->spec->whole_process) {
     fail(c, CELL_EXIT, "printed no RESULT");
+  } else if (c->stalled_s > 0 && r->status == CELL_MISSING) {
+    r->status = CELL_INVALID;
+    snprintf(r->detail, sizeof r->detail, "the machine stood still for %.0f s", c->stalled_s);
   } else if (r->status == CELL_MISSING) {
     r->status = CELL_OK;
   }
