@@ -134,7 +134,8 @@ static void bin_release(struct hz3_cache *c, unsigned cls, unsigned n, enum wher
 // span for nothing: then the bin takes no more until the program allocates again.
 static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
-  hz3_count_seen(HZ3_SEEN_EMPTIED);
+  if (bin->capacity != 0)
+    hz3_count_seen(HZ3_SEEN_EMPTIED);
   bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
   (void)hz3_transfer_drain(cls, api);
   if (bin->capacity == 0)
@@ -373,6 +374,7 @@ HZ_COLD struct hz3_cache *hz3_cache_get(void) {
 void hz3_cache_empty(struct hz3_cache *c, enum hz_api api) {
   hz_store_relaxed(&c->busy, 1u);
   hz_signal_fence();
+  hz3_hard_empty(c, api);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
     bin_shrink(c, cls, 0);

@@ -26,6 +26,7 @@
 
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
+#include "hz3/harden.h"
 #include "hz3/observe.h"
 #include "hz3/shape.h"
 
@@ -64,6 +65,7 @@ struct hz3_cache {
   struct hz3_cache *next;      // all caches ever made
   struct hz3_cache *next_free; // those of ended threads
   struct hz3_counts counts;
+  void *quarantine[HZ3_QUARANTINE_BLOCKS]; // variant hardened
   void *slots[];
 };
 

@@ -15,6 +15,8 @@ static void init(void) {
   const struct hz3_options *o = &hz3_options;
   hz_fail_set_backtrace(o->on_fault == 1);
   hz3_shape_init();
+  if (HZ_HARDENED)
+    hz3_hard_init();
   hz3_tick_init(o->cache_max_bytes, (uint32_t)o->purge_delay_ms);
   struct hz_arena_config arena = {
       .side_bytes = sizeof(struct hz3_span),

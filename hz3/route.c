@@ -66,12 +66,12 @@ HZ_NOINLINE void *hz3_alloc_slow(size_t bytes, enum hz_api api) {
   return p ? p : out_of_memory();
 }
 
-void *hz3_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
+void *hz3_block_aligned(size_t align, size_t bytes, enum hz_api api) {
   if (align <= HZ_MIN_ALIGN_BYTES)
-    return hz3_alloc(bytes, api);
+    return hz3_block_alloc(bytes, api);
   unsigned cls = hz_class_of_aligned(bytes, align);
   if (cls != HZ_CLASS_NONE)
-    return hz3_alloc(hz_class_bytes(cls), api);
+    return hz3_block_alloc(hz_class_bytes(cls), api);
   return large_alloc(bytes, align, false);
 }
 
@@ -82,7 +82,7 @@ static void *alloc_fresh(unsigned cls, bool *zeroed) {
   return p;
 }
 
-void *hz3_alloc_zeroed(size_t bytes, enum hz_api api) {
+void *hz3_block_zeroed(size_t bytes, enum hz_api api) {
   if (bytes > HZ_CLASS_MAX_BYTES)
     return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, true);
   bool zeroed = false;
@@ -91,7 +91,7 @@ void *hz3_alloc_zeroed(size_t bytes, enum hz_api api) {
   if (bytes >= ZEROED_BYTES_MIN && hz3_cache_get() && *hz3_cache->tops[cls] == NULL)
     p = alloc_fresh(cls, &zeroed);
   if (!p)
-    p = hz3_alloc(bytes, api);
+    p = hz3_block_alloc(bytes, api);
   return p && !zeroed ? memset(p, 0, bytes) : p;
 }
 
@@ -126,7 +126,7 @@ HZ_NOINLINE void hz3_free_slow(void *p, enum hz_api api) {
 
 // ---- sizes ----
 
-size_t hz3_usable(const void *p, enum hz_api api) {
+size_t hz3_block_usable(const void *p, enum hz_api api) {
   unsigned cls = block_class(p, api);
   return cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
 }
@@ -155,11 +155,11 @@ HZ_NOINLINE void hz3_free_sized_slow(void *p, size_t align, size_t bytes, enum h
 // ---- realloc ----
 
 static void *move_block(void *p, size_t keep, size_t bytes, enum hz_api api) {
-  void *q = hz3_alloc(bytes, api);
+  void *q = hz3_block_alloc(bytes, api);
   if (!q)
     return NULL;
   memcpy(q, p, keep);
-  hz3_free(p, api);
+  hz3_block_free(p, api);
   return q;
 }
 
@@ -172,7 +172,7 @@ static void *large_realloc(void *p, size_t bytes, enum hz_api api) {
   return q ? q : out_of_memory();
 }
 
-void *hz3_realloc(void *p, size_t bytes, enum hz_api api) {
+void *hz3_block_realloc(void *p, size_t bytes, enum hz_api api) {
   unsigned cls = block_class(p, api);
   if (cls == IS_LARGE)
     return large_realloc(p, bytes, api);

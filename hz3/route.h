@@ -13,6 +13,7 @@
 
 #include "common/fail/fail.h"
 #include "hz3/cache.h"
+#include "hz3/harden.h"
 
 HZ_EXTERN_C_BEGIN
 
@@ -42,7 +43,7 @@ HZ_INLINE bool hz3_is_block(const struct hz_granule *record, uint32_t at, size_t
 }
 
 // Effect, errors: malloc's. Returns: a block aligned to 16, or NULL and ENOMEM.
-HZ_INLINE void *hz3_alloc(size_t bytes, enum hz_api api) {
+HZ_INLINE void *hz3_block_alloc(size_t bytes, enum hz_api api) {
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
     return hz3_alloc_slow(bytes, api);
   size_t cls = hz_class_table[(bytes + 15) >> 4];
@@ -91,16 +92,40 @@ slow:
     hz3_free_sized_slow(p, align, bytes, api);
 }
 
+HZ_INLINE void hz3_block_free(void *p, enum hz_api api) {
+  hz3_free_as(p, 0, 0, 0, api);
+}
+
+// The rest of the surface on plain blocks (route.c).
+void *hz3_block_aligned(size_t align, size_t bytes, enum hz_api api);
+void *hz3_block_zeroed(size_t bytes, enum hz_api api);
+void *hz3_block_realloc(void *p, size_t bytes, enum hz_api api);
+size_t hz3_block_usable(const void *p, enum hz_api api);
+
+// ---- what malloc and its kin call: plain blocks, or sealed ones in variant hardened ----
+
+HZ_INLINE void *hz3_alloc(size_t bytes, enum hz_api api) {
+  return HZ_HARDENED ? hz3_hard_alloc(bytes, api) : hz3_block_alloc(bytes, api);
+}
+
 // Effect: free's. Keeps errno. A pointer that is not the start of a block that was handed out ends
 // the process (variant fast: only where it costs nothing to see).
 HZ_INLINE void hz3_free(void *p, enum hz_api api) {
-  hz3_free_as(p, 0, 0, 0, api);
+  if (HZ_HARDENED)
+    hz3_hard_free(p, api);
+  else
+    hz3_block_free(p, api);
 }
 
 // The same, and a size that the block cannot have been asked for ends the process (not in fast).
 HZ_INLINE void hz3_free_sized(void *p, size_t align, size_t bytes, enum hz_api api) {
   if (HZ_FAST) {
     hz3_free(p, api);
+    return;
+  }
+  if (HZ_HARDENED) {
+    if (p)
+      hz3_hard_free_sized(p, bytes, api);
     return;
   }
   // Sizes and alignments beyond the common case are looked at out of line.
@@ -111,10 +136,18 @@ HZ_INLINE void hz3_free_sized(void *p, size_t align, size_t bytes, enum hz_api a
     hz3_free_sized_slow(p, align, bytes, api);
 }
 
-void *hz3_alloc_aligned(size_t align, size_t bytes, enum hz_api api);
-void *hz3_alloc_zeroed(size_t bytes, enum hz_api api);
-void *hz3_realloc(void *p, size_t bytes, enum hz_api api);
-size_t hz3_usable(const void *p, enum hz_api api);
+HZ_INLINE void *hz3_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
+  return HZ_HARDENED ? hz3_hard_aligned(align, bytes, api) : hz3_block_aligned(align, bytes, api);
+}
+HZ_INLINE void *hz3_alloc_zeroed(size_t bytes, enum hz_api api) {
+  return HZ_HARDENED ? hz3_hard_zeroed(bytes, api) : hz3_block_zeroed(bytes, api);
+}
+HZ_INLINE void *hz3_realloc(void *p, size_t bytes, enum hz_api api) {
+  return HZ_HARDENED ? hz3_hard_realloc(p, bytes, api) : hz3_block_realloc(p, bytes, api);
+}
+HZ_INLINE size_t hz3_usable(const void *p, enum hz_api api) {
+  return HZ_HARDENED ? hz3_hard_usable(p, api) : hz3_block_usable(p, api);
+}
 
 HZ_EXTERN_C_END
 
