@@ -14,7 +14,7 @@ struct hz_lock hz4_locks[HZ4_LOCKS];
 __thread struct hz4_self hz4_self = {(uintptr_t)&hz4_cache_none, HZ4_STATE_NEW, HZ_API_FREE};
 
 static unsigned allowed_cpus(void) {
-  uint64_t mask[128];
+  uint64_t mask[128] = {0};
   long bytes = hz_syscall3(SYS_sched_getaffinity, 0, sizeof mask, mask);
   unsigned count = 0;
   for (long i = 0; i < bytes / 8; i++)

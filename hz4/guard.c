@@ -349,7 +349,7 @@ void hz4_guard_free_sized(void *p, size_t bytes, enum hz_api api) {
 static bool resealed(void *p, size_t bytes, enum hz_api api) {
   unsigned cls = hz4_class_checked(p, api);
   size_t have = hz_class_bytes(cls);
-  if (cls == HZ_CLASS_NONE || bytes + tail_bytes(have) > have || bytes < have / 2)
+  if (cls == HZ_CLASS_NONE || bytes > have || bytes + tail_bytes(have) > have || bytes < have / 2)
     return false;
   seal(p, have, bytes, seal_checked(p, have, api).kind);
   return true;

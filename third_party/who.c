@@ -21,7 +21,7 @@ int main(void) {
   }
   if (mallctl != NULL) {
     const char *version = "";
-    size_t size = sizeof(version);
+    size_t size = sizeof(void *);
     mallctl("version", &version, &size, NULL, 0);
     printf("jemalloc %s\n", version);
   } else if (mi_version != NULL) {

@@ -4,6 +4,8 @@
 
 // Granules looked at; a microsecond each at most.
 #define SAMPLES 64
+// Below this a share says nothing about what comes next, and no bound that needs it is reached.
+#define LEAST_GRANULES (32 * HZ_MIB / HZ_GRANULE_BYTES)
 #define WHOLE HZ_RESIDENT_WHOLE
 
 uint32_t hz_arena_resident_share(void) {
@@ -11,7 +13,9 @@ uint32_t hz_arena_resident_share(void) {
   // Relaxed: two threads may draw the same granules, no matter.
   uint64_t drawn = hz_load_relaxed(&seed), end = hz_load_relaxed(&hz_arena.end);
   size_t pages = 0, resident = 0, in_granule = HZ_GRANULE_BYTES / hz_os_page_bytes();
-  for (unsigned i = 0; i < SAMPLES && end > 0; i++) {
+  if (end < LEAST_GRANULES)
+    return WHOLE;
+  for (unsigned i = 0; i < SAMPLES; i++) {
     drawn = drawn * 6364136223846793005u + 1442695040888963407u;
     uint64_t granule = (uint64_t)((unsigned __int128)drawn * end >> 64);
     uint8_t tag = hz_load_relaxed(&hz_arena.granules[granule].tag);
