@@ -19,6 +19,8 @@ struct hz4_tick_state hz4_tick_state;
 #define IDLE_ROUNDS 5
 
 void hz4_tick_run(uint64_t now_ms) {
+  if (hz_arena.base == 0)
+    return; // no window was to be had: nothing to give back
   uint64_t due = hz_load_relaxed(&hz4_tick_state.due_ms);
   uint64_t delay = hz4_tick_state.delay_ms;
   uint64_t round = delay > ROUND_MIN_MS ? delay : ROUND_MIN_MS;
