@@ -29,7 +29,8 @@ static char *label_of(const char *relative) {
 char *build_file(const char *tree, const char *relative) {
   char *label = label_of(relative);
   char *bazelw = lab_format("%s/bazelw", tree);
-  char *log = lab_format("/tmp/lab-build-%d.log", (int)getpid());
+  char *scratch = where_scratch();
+  char *log = lab_format("%s/build.log", scratch != NULL ? scratch : ".");
   /* bazelw works on the tree it stands in, so the shell only changes folder. */
   char *argv[] = {
       "/bin/sh", "-c", "cd \"$1\" && exec ./bazelw build \"$2\"", "sh", (char *)(size_t)tree,
@@ -46,6 +47,9 @@ char *build_file(const char *tree, const char *relative) {
   }
   char *real = path != NULL ? realpath(path, NULL) : NULL;
   unlink(log);
+  if (scratch != NULL)
+    rmdir(scratch);
+  free(scratch);
   free(path);
   free(log);
   free(bazelw);
@@ -142,13 +146,14 @@ static void drop(const char *tree, const char *folder) {
 
 /* Effect: keeps a built file after its work tree is gone. */
 static char *keep_file(const char *path, const char *name) {
-  char folder[] = "/tmp/lab-archive-XXXXXX";
-  if (mkdtemp(folder) == NULL)
+  char *folder = where_scratch();
+  if (folder == NULL)
     lab_refuse("cannot make a folder for %s.", path);
   char *kept = lab_format("%s/%s.so", folder, name);
   char *argv[] = {"/bin/cp", (char *)(size_t)path, kept, NULL};
   if (tool_run(argv, NULL, 60) != 0)
     lab_refuse("cannot copy %s.", path);
+  free(folder);
   return kept;
 }
 
@@ -165,8 +170,8 @@ static void find_archived(struct build_pair *pair, const char *entry) {
     lab_refuse("%s is not whole: it needs README.md with a revision and %s.patch.", entry, box);
   char *relative = lab_format("%s/lib%s.so", generation, generation);
   for (int i = 0; i < 2; i++) {
-    char folder[] = "/tmp/lab-tree-XXXXXX";
-    if (mkdtemp(folder) == NULL)
+    char *folder = where_scratch();
+    if (folder == NULL)
       lab_refuse("cannot make a folder for the work tree.");
     rmdir(folder);
     check_out(tree, revision, folder, i == 1 ? patch : NULL);
@@ -176,6 +181,7 @@ static void find_archived(struct build_pair *pair, const char *entry) {
       pair->path[i] = keep_file(path, pair->name[i]);
     free(path);
     drop(tree, folder);
+    free(folder);
     if (pair->path[i] == NULL)
       lab_refuse("%s cannot be built at %s; its messages are above.", relative, revision);
   }

@@ -40,7 +40,7 @@ protected:
     static const judge_alloc allocs[] = {{"mine", false}, {"peer", true}, {"other", true}};
     return judge(&journal, rows, 2, allocs, 3, 1);
   }
-  char folder[32] = "/tmp/judge_test_XXXXXX";
+  char folder[sizeof P_tmpdir "/judge_test_XXXXXX"] = P_tmpdir "/judge_test_XXXXXX";
   struct journal journal;
 };
 

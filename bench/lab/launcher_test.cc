@@ -65,7 +65,7 @@ protected:
   std::string file(const char *name) { return std::string(folder) + "/" + name; }
   launcher l;
   launch_end end;
-  char folder[40] = "/tmp/launcher_test_XXXXXX";
+  char folder[sizeof P_tmpdir "/launcher_test_XXXXXX"] = P_tmpdir "/launcher_test_XXXXXX";
 };
 
 TEST_F(Launcher, GivesStatusAndAccount) {

@@ -37,7 +37,7 @@ TEST(Sha256, StepsDoNotMatter) {
 }
 
 TEST(Sha256, Files) {
-  char path[] = "/tmp/sha256_test_XXXXXX";
+  char path[] = P_tmpdir "/sha256_test_XXXXXX";
   char hex[SHA256_HEX_BYTES];
   int fd = mkstemp(path);
   ASSERT_EQ(write(fd, "abc", 3), 3);

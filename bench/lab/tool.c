@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -88,17 +89,13 @@ int tool_run(char *const *argv, const char *out_path, double timeout_s) {
 }
 
 char *tool_output(char *const *argv, double timeout_s) {
-  char path[] = "/dev/shm/lab-tool-XXXXXX";
-  int out = mkostemp(path, O_CLOEXEC);
-  if (out < 0) {
-    strcpy(path, "/var/tmp/lab-XXXXXX");
-    out = mkostemp(path, O_CLOEXEC);
-  }
+  int out = memfd_create("tool", MFD_CLOEXEC);
   if (out < 0)
     return NULL;
   int status = run(argv, out, -1, timeout_s);
-  close(out);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", out);
   char *text = status == 0 ? proc_text(path) : NULL;
-  unlink(path);
+  close(out);
   return text;
 }

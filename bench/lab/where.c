@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,6 +67,15 @@ char *where_typed(const char *path) {
 
 const char *where_source(void) {
   return getenv("BUILD_WORKSPACE_DIRECTORY");
+}
+
+char *where_scratch(void) {
+  const char *root = getenv("TMPDIR");
+  char *folder = lab_format("%s/lab-XXXXXX", root != NULL && root[0] == '/' ? root : P_tmpdir);
+  if (mkdtemp(folder) != NULL)
+    return folder;
+  free(folder);
+  return NULL;
 }
 
 bool where_make(const char *path) {

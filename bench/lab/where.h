@@ -22,6 +22,10 @@ char *where_typed(const char *path);
 /* Returns: the folder of the source tree, or NULL when it is not known; not owned. */
 const char *where_source(void);
 
+/* Returns: a fresh folder for files that need not last, or NULL with errno; ownership: the
+ * caller's. */
+char *where_scratch(void);
+
 /* Effect: makes `path` and its parents. Returns: false with errno. */
 bool where_make(const char *path);
 
