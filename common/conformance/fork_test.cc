@@ -122,7 +122,7 @@ void fork_storm(int forks) {
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      alarm(300); // only a hang reaches it
+      limit_life(300); // only a hang reaches it
       _exit(child_work(kept, round));
     }
     void *const mine =
@@ -156,7 +156,7 @@ TEST(Fork, FromAThreadThatIsNotMain) {
     for (int i = 0; i < 50; ++i) {
       const pid_t child = fork();
       if (child == 0) {
-        alarm(300);
+        limit_life(300);
         const bool good = pattern_mismatch(before, 5000, 4) == 5000;
         api::free(before);
         void *const block = api::calloc(100, 100);
@@ -178,7 +178,7 @@ TEST(Fork, AChildThatExitsNormallyRunsItsExitHandlers) {
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      alarm(300);
+      limit_life(300);
       dup2(STDERR_FILENO, STDOUT_FILENO);
       std::atexit([] { api::free(api::malloc(100000)); });
       std::exit(0);
@@ -194,7 +194,7 @@ TEST(Fork, GenerationsOfChildren) {
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    alarm(300);
+    limit_life(300);
     for (int depth = 0; depth < 8; ++depth) {
       std::atomic<bool> stop{false};
       std::thread thread([&] {

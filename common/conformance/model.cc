@@ -295,7 +295,7 @@ const char *Model::in_child(const Op &op) {
   if (child < 0)
     return nullptr; // no process to be had: nothing to learn
   if (child == 0) {
-    alarm(300); // only a hang reaches it
+    limit_life(300); // only a hang reaches it
     const char *problem = finish();
     if (problem == nullptr)
       problem = allocate(&slots_[0], {0, Kind::kMalloc, 0, op.size, 0});

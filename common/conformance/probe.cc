@@ -9,7 +9,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,13 +65,19 @@ struct Pipe {
 };
 
 // Reads all three streams at once, so that a child that fills one of them is never blocked.
-void drain(Pipe *pipes, std::string **into, size_t count) {
+// A child that lets `hang_seconds` silent seconds pass is ended, with all that it started. Seconds
+// are counted one by one, so that a machine that stands still for minutes costs one of them.
+void drain(pid_t child, unsigned hang_seconds, Pipe *pipes, std::string **into, size_t count) {
   size_t open_pipes = count;
+  unsigned silent_seconds = 0;
   while (open_pipes > 0) {
     std::vector<pollfd> polls;
     for (size_t i = 0; i < count; ++i)
       polls.push_back({pipes[i].read_end, POLLIN, 0}); // a closed one is -1, which poll ignores
-    if (poll(polls.data(), polls.size(), -1) < 0)
+    const int ready = poll(polls.data(), polls.size(), 1000);
+    if (ready == 0 && ++silent_seconds >= hang_seconds)
+      kill(-child, silent_seconds == hang_seconds ? SIGALRM : SIGKILL);
+    if (ready <= 0)
       continue;
     for (size_t i = 0; i < count; ++i) {
       if (polls[i].revents == 0)
@@ -86,18 +94,22 @@ void drain(Pipe *pipes, std::string **into, size_t count) {
   }
 }
 
-void become_child(unsigned hang_seconds) {
+void become_child() {
   const rlimit no_core = {0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  alarm(hang_seconds);
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL); // nothing outlives the test
 }
 
-ChildEnd watch(pid_t child, Pipe *pipes) {
+volatile sig_atomic_t g_seconds_left = 0;
+
+ChildEnd watch(pid_t child, unsigned hang_seconds, Pipe *pipes) {
+  setpgid(child, child); // whichever of the two comes first
   ChildEnd end;
   std::string *into[] = {&end.out, &end.err, &end.notes};
   for (int i = 0; i < 3; ++i)
     pipes[i].close_write();
-  drain(pipes, into, 3);
+  drain(child, hang_seconds, pipes, into, 3);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
@@ -252,11 +264,25 @@ ChildEnd run_child(const std::function<void(const Notes &)> &body, unsigned hang
   if (child == 0) {
     dup2(pipes[0].write_end, 1);
     dup2(pipes[1].write_end, 2);
-    become_child(hang_seconds);
+    become_child();
     body(Notes(pipes[2].write_end));
     _exit(0);
   }
-  return watch(child, pipes);
+  return watch(child, hang_seconds, pipes);
+}
+
+void limit_life(int seconds) {
+  g_seconds_left = seconds;
+  struct sigaction action = {};
+  action.sa_flags = SA_RESTART;
+  action.sa_handler = [](int) {
+    g_seconds_left = g_seconds_left - 1;
+    if (g_seconds_left <= 0)
+      signal(SIGALRM, SIG_DFL); // the next tick ends the process
+  };
+  sigaction(SIGALRM, &action, nullptr);
+  const itimerval every_second = {{1, 0}, {1, 0}};
+  setitimer(ITIMER_REAL, &every_second, nullptr);
 }
 
 ChildEnd run_command(const Command &command, unsigned hang_seconds) {
@@ -283,7 +309,7 @@ ChildEnd run_command(const Command &command, unsigned hang_seconds) {
     dup2(input, 0);
     dup2(pipes[0].write_end, 1);
     dup2(pipes[1].write_end, 2);
-    become_child(hang_seconds);
+    become_child();
     for (const std::string &pair : command.env) {
       const size_t equals = pair.find('=');
       setenv(pair.substr(0, equals).c_str(), pair.c_str() + equals + 1, 1);
@@ -294,7 +320,7 @@ ChildEnd run_command(const Command &command, unsigned hang_seconds) {
     _exit(127);
   }
   close(input);
-  return watch(child, pipes);
+  return watch(child, hang_seconds, pipes);
 }
 
 std::string make_directory(const std::string &label) {

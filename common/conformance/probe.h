@@ -75,9 +75,13 @@ private:
   int descriptor_;
 };
 
-// Forks, runs the body with output captured, exits 0 when the body returns. A child that still runs
-// after ten minutes is ended by SIGALRM, which only a hang can reach.
+// Forks, runs the body with output captured, exits 0 when the body returns. A child that is silent
+// for so many seconds is ended by SIGALRM, which only a hang can reach.
 ChildEnd run_child(const std::function<void(const Notes &)> &body, unsigned hang_seconds = 600);
+
+// For a child that a test forks itself: it ends by SIGALRM after so many seconds, counted one by
+// one.
+void limit_life(int seconds);
 
 struct Command {
   std::vector<std::string> argv;
