@@ -1,12 +1,12 @@
 #!/bin/sh
 # Puts each peer that is built here beside the distribution's binary of the same version.
 #
-#   bench/records/peers/measure.sh [ROUNDS]      (default 21; as root or not; needs apt-get)
+#   bench/records/peers/measure.sh [ROUNDS]      (default 11; as root or not; needs apt-get)
 #
 # Downloads the binaries without installing them, runs both builds interleaved on two lanes, and
 # writes the figures to peers.tsv beside this script. README.md there says what they mean.
 set -eu
-rounds=${1:-21}
+rounds=${1:-11}
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 work=$(mktemp -d)
@@ -27,7 +27,7 @@ cd "$root"
   --so "mimalloc_dist=$(find_one 'libmimalloc.so.2*')" \
   --so "tcmalloc_dist=$(find_one 'libtcmalloc_minimal.so.4')" \
   --lane random_mixed --lane guard_r50 --touch none \
-  --runs "$rounds" --rss-runs 0 --seconds 2 --no-report --out "$work/run" </dev/null
+  --runs "$rounds" --rss-runs 0 --seconds 1 --no-report --out "$work/run" </dev/null
 
 # One line a lane and peer: both medians, their ratio, and the median of the ratios within a round.
 awk -F '\t' -v OFS='\t' '
