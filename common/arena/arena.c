@@ -12,24 +12,51 @@ struct hz_arena_state hz_arena_state HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 
 #define S (&hz_arena_state)
 
-bool hz_arena_init(const struct hz_arena_config *config) {
-  S->config = *config;
-  if (!hz_window_open(&S->window, config->side_bytes))
-    return false;
-  struct hz_free_tables tables = {
-      .nodes = (struct hz_free_node *)S->window.table[HZ_TABLE_NODES].at,
-      .bits = (uint64_t *)S->window.table[HZ_TABLE_DIRTY].at,
-      .level0 = (struct hz_set_words *)S->window.table[HZ_TABLE_SETS0].at,
-      .level1 = (struct hz_set_words *)S->window.table[HZ_TABLE_SETS1].at,
+// Requires: lock held, or nobody else yet.
+static void window_take(const struct hz_window *window) {
+  S->window = *window;
+  const struct hz_free_tables tables = {
+      .nodes = (struct hz_free_node *)window->table[HZ_TABLE_NODES].at,
+      .bits = (uint64_t *)window->table[HZ_TABLE_DIRTY].at,
+      .level0 = (struct hz_set_words *)window->table[HZ_TABLE_SETS0].at,
+      .level1 = (struct hz_set_words *)window->table[HZ_TABLE_SETS1].at,
   };
   hz_free_index_init(&S->free, &tables);
+  hz_arena.granules = (struct hz_granule *)window->table[HZ_TABLE_RECORDS].at;
+  hz_arena_side = window->table[HZ_TABLE_SIDE].at;
+  // Relaxed: nothing is below `end` yet, so an address is foreign by either base; who is given a
+  // block is given all of this with it.
+  hz_store_relaxed(&hz_arena.base, window->base);
+}
+
+bool hz_arena_init(const struct hz_arena_config *config) {
+  S->config = *config;
   S->huge_first = S->huge_from = UINT64_MAX;
   S->due_ms = S->huge_due_ms = UINT64_MAX;
   S->interval_start_ms = hz_os_now_ms();
-  hz_arena.granules = (struct hz_granule *)S->window.table[HZ_TABLE_RECORDS].at;
-  hz_arena_side = S->window.table[HZ_TABLE_SIDE].at;
-  hz_arena.base = S->window.base;
-  return true;
+  struct hz_window window = {0};
+  bool found = hz_window_open(&window, config->side_bytes);
+  if (!found)
+    window = (struct hz_window){0}; // no granules: hz_run_alloc looks again
+  window_take(&window);
+  return found;
+}
+
+bool hz_arena_window_again(void) {
+  struct hz_window window = {0};
+  while (S->growing && S->window.granules == 0)
+    hz_arena_wait(); // another thread is looking
+  if (S->window.granules != 0)
+    return true;
+  S->growing = true;
+  hz_arena_unlock();
+  bool found = hz_window_open(&window, S->config.side_bytes);
+  hz_arena_lock();
+  S->growing = false;
+  if (found)
+    window_take(&window);
+  hz_arena_event();
+  return found;
 }
 
 // ---------------------------------------------------------------- waiting

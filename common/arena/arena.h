@@ -76,7 +76,8 @@ struct hz_arena_config {
 
 // Effect: reserves window and metadata; the largest window the system allows (16 TiB down to 64
 // MiB; under RLIMIT_AS addresses are mapped only as they are needed). Idempotent is not: call once,
-// before any other function. Returns: false when not even the smallest is to be had.
+// before any other function. Returns: false when not even the smallest is to be had; then every
+// hz_run_alloc looks again.
 bool hz_arena_init(const struct hz_arena_config *config);
 
 // The generation's descriptors: side_bytes for each granule, committed below `end`, zeroed before

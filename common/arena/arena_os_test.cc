@@ -3,6 +3,7 @@
 #include "common/arena/arena_probe.h"
 
 #include <atomic>
+#include <thread>
 #include <vector>
 
 #include <sys/mman.h>
@@ -175,11 +176,37 @@ TEST(ArenaOs, PiecesWhereNoReservationIsToBeHad) {
   });
 }
 
-TEST(ArenaOs, NothingAtAllIsARefusal) {
+TEST(ArenaOs, NothingAtAllIsARefusalUntilThereIsSomething) {
   in_child([] {
     hz_os_seam = [](hz_os_call, size_t) { return true; };
     hz_arena_config c = config();
     EXPECT_FALSE(hz_arena_init(&c));
+    hz_run run;
+    EXPECT_FALSE(hz_run_alloc(1, 1, &run));
+    // What has no memory has nothing to give back, and says so.
+    hz_runs_tick(hz_os_now_ms() + 5000);
+    EXPECT_EQ(hz_runs_purge_all(), 0u);
+    EXPECT_EQ(stats().window_bytes, 0u);
+    EXPECT_EQ(stats().meta_bytes, 0u);
+    hz_os_seam = nullptr;
+    std::atomic<int> served{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; t++)
+      threads.emplace_back([&] {
+        hz_run own;
+        if (hz_run_alloc(3, 1, &own)) {
+          touch(own);
+          served++;
+          hz_run_free(own.granule, own.count);
+        }
+      });
+    for (std::thread &t : threads)
+      t.join();
+    EXPECT_EQ(served, 4);
+    ASSERT_TRUE(hz_run_alloc(100, 32, &run));
+    touch(run);
+    EXPECT_TRUE(hz_arena_is_valid());
+    EXPECT_GT(stats().window_bytes, 0u);
   });
 }
 

@@ -117,10 +117,10 @@ static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out) {
 
 bool hz_run_alloc(uint64_t count, uint64_t align, struct hz_run *out) {
   HZ_ASSERT(count > 0 && hz_is_pow2(align));
-  if (count > S->window.granules || align > S->window.granules)
-    return false;
   hz_arena_lock();
-  bool done = alloc_locked(count, align, out);
+  bool done = (HZ_LIKELY(S->window.granules != 0) || hz_arena_window_again()) &&
+              count <= S->window.granules && align <= S->window.granules &&
+              alloc_locked(count, align, out);
   if (done)
     note_used(count);
   hz_arena_unlock();

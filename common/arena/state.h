@@ -102,6 +102,10 @@ HZ_INLINE void hz_arena_unlock(void) {
   hz_lock_release(&hz_arena_state.lock, HZ_RANK_RUNS);
 }
 
+// Effect: where no window was to be had, looks for one again. Requires: lock held (given up).
+// Returns: whether there is one.
+bool hz_arena_window_again(void);
+
 // Effect: gives up the lock, waits until a system call noted in the state has ended, takes the lock
 // again. Requires: lock held; growing or a busy run.
 void hz_arena_wait(void);

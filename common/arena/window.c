@@ -195,6 +195,8 @@ enum hz_refreshed hz_window_refresh(const struct hz_window *w, uint64_t from, ui
 
 size_t hz_window_table_bytes(const struct hz_window *w, uint64_t granules) {
   size_t bytes = 0;
+  if (w->granules == 0)
+    return 0;                         // no window, no tables
   for (int i = 0; i < HZ_TABLES; i++) // relaxed: the grower writes it; a figure to judge by
     bytes += table_wish(w, i, hz_load_relaxed(&w->table[i].committed_bytes),
                         hz_min(granules, w->granules));
