@@ -20,7 +20,12 @@ prepare() {
   mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/sources"
   for source in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
     [ -f "$source" ] || continue
-    out=$state/sources/$(basename "$source" .list)
+    # Read in the host's order, sources.list first: of two entries for one place only the later may
+    # name a key.
+    case $source in
+    /etc/apt/sources.list) out=$state/sources/0-main ;;
+    *) out=$state/sources/1-$(basename "$source" .list) ;;
+    esac
     sed -n 's/^deb /deb-src /p' "$source" >"$out-host.list"
     # Third field, or the one after the [options].
     sed -E "s/^(deb-src +(\[[^]]*\] +)?[^ ]+) +[^ ]+ .*/\1 $pinned_suite main/" \
@@ -28,7 +33,7 @@ prepare() {
   done
   for source in /etc/apt/sources.list.d/*.sources; do
     [ -f "$source" ] || continue
-    out=$state/sources/$(basename "$source" .sources)
+    out=$state/sources/1-$(basename "$source" .sources)
     sed 's/^Types:.*/Types: deb-src/' "$source" >"$out-host.sources"
     sed -e 's/^Types:.*/Types: deb-src/' -e "s/^Suites:.*/Suites: $pinned_suite/" \
       -e 's/^Components:.*/Components: main/' "$source" >"$out-pinned.sources"
@@ -56,8 +61,13 @@ update)
     exit 1
   fi
   prepare
-  # Some mirrors do not hold the pinned suite: what counts is whether a package is found later.
+  # Some mirrors do not hold the pinned suite: what counts is whether a package is found later. Where
+  # the pinned entries contradict the host's own, nothing is read at all: then those go.
   $client update >"$state/update.log" 2>&1 || true
+  if grep -q '^E: The list of sources could not be read' "$state/update.log"; then
+    rm -f "$state"/sources/*-pinned.*
+    $client update >>"$state/update.log" 2>&1 || true
+  fi
   ;;
 fetch)
   package=$3
