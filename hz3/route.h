@@ -42,20 +42,27 @@ HZ_INLINE bool hz3_is_block(const struct hz_granule *record, uint32_t at, size_t
   return hz3_is_block_start(at, cls) && at >> 4 < HZ3_PEEK(record->limit16);
 }
 
-// Effect, errors: malloc's. Returns: a block aligned to 16, or NULL and ENOMEM.
-HZ_INLINE void *hz3_block_alloc(size_t bytes, enum hz_api api) {
+// Returns: a block from this thread's bin, NULL when that is empty or the size is not cached: then
+// hz3_alloc_slow may have one.
+HZ_INLINE void *hz3_block_hit(size_t bytes) {
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
-    return hz3_alloc_slow(bytes, api);
+    return NULL;
   size_t cls = hz_class_table[(bytes + 15) >> 4];
   struct hz3_cache *c = hz3_cache;
   void **top = HZ3_PEEK(c->tops[cls]);
   void *p = *top;
   if (HZ_UNLIKELY(p == NULL))
-    return hz3_alloc_slow(bytes, api);
+    return NULL;
   hz_store_relaxed(&c->tops[cls], top - 1); // relaxed: a reader of statistics may look
   if (HZ_OBSERVE)
     c->counts.allocs[hz3_part_of(cls)]++;
   return p;
+}
+
+// Effect, errors: malloc's. Returns: a block aligned to 16, or NULL and ENOMEM.
+HZ_INLINE void *hz3_block_alloc(size_t bytes, enum hz_api api) {
+  void *p = hz3_block_hit(bytes);
+  return HZ_LIKELY(p != NULL) ? p : hz3_alloc_slow(bytes, api);
 }
 
 // What free and sized delete share. `wanted` is the class the caller believes in, 0 if he says
@@ -106,6 +113,12 @@ size_t hz3_block_usable(const void *p, enum hz_api api);
 
 HZ_INLINE void *hz3_alloc(size_t bytes, enum hz_api api) {
   return HZ_HARDENED ? hz3_hard_alloc(bytes, api) : hz3_block_alloc(bytes, api);
+}
+
+// The hot path of hz3_alloc alone, for operator new (common/abi): sealed blocks have none.
+#define HZ_ABI_HAS_HIT (!HZ_HARDENED)
+HZ_INLINE void *hz3_alloc_hit(size_t bytes) {
+  return hz3_block_hit(bytes);
 }
 
 // Effect: free's. Keeps errno. A pointer that is not the start of a block that was handed out ends
