@@ -53,27 +53,21 @@ void *hz4_route_alloc_large(size_t bytes, size_t align, bool zero, enum hz_api a
 // initialisation.
 bool hz4_route_enter(void);
 
-// What free must know of a pointer, from one load.
-struct hz4_known {
-  intptr_t bin;    // tag as a signed byte: 1..88 a class; 0, -1, -2 no bin of ours
-  uint32_t offset; // of p from its span's start
-  uint32_t limit16;
-};
+// What free must know of a pointer: its bin, and whether it starts a block that has been handed
+// out. Each field of the record is a load of its own: they lie in one line, none waits for another,
+// and the compiler folds them into the instructions that need them.
 
-// Requires: granule < hz_arena.end.
-HZ_INLINE struct hz4_known hz4_know(const void *p, uint64_t granule) {
-  uint64_t word = HZ4_HOT_LOAD((uint64_t *)(void *)&hz_arena.granules[granule]);
-  struct hz4_known known;
-  known.bin = (int8_t)(word >> 48);
-  known.offset =
-      ((uint32_t)(word >> 16) & 0xffff0000u) | (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
-  known.limit16 = (uint32_t)word;
-  return known;
+// Requires: granule < hz_arena.end. Returns: the tag as a signed byte: 1..88 a class; 0, -1, -2 no
+// bin of ours.
+HZ_INLINE intptr_t hz4_bin_of(const struct hz_granule *record) {
+  return (int8_t)HZ4_HOT_LOAD(&record->tag);
 }
 
-// Whether p starts a block that has been handed out. Requires: known.bin is a class.
-HZ_INLINE bool hz4_is_block(struct hz4_known known) {
-  return hz4_is_block_start((size_t)known.bin, known.offset) && known.offset / 16 < known.limit16;
+// Requires: bin is record's. Returns: false also where bin is no class.
+HZ_INLINE bool hz4_is_block(const struct hz_granule *record, intptr_t bin, const void *p) {
+  uint32_t offset =
+      (uint32_t)HZ4_HOT_LOAD(&record->index) << HZ_GRANULE_SHIFT | (uint16_t)(uintptr_t)p;
+  return hz4_is_block_start(bin, offset) && offset / 16 < HZ4_HOT_LOAD(&record->limit16);
 }
 
 HZ_INLINE void *hz4_route_alloc(size_t bytes, enum hz_api api) {
@@ -95,31 +89,28 @@ HZ_INLINE void hz4_route_free(void *p, enum hz_api api) {
     hz4_free_slow(p, api); // NULL is here too
     return;
   }
-  struct hz4_known known = {0, 0, 0};
-  if (HZ_FAST)
-    known.bin = (int8_t)HZ4_HOT_LOAD(&hz_arena.granules[granule].tag);
-  else
-    known = hz4_know(p, granule);
+  const struct hz_granule *record = &hz_arena.granules[granule];
+  intptr_t bin = hz4_bin_of(record);
   uintptr_t cache = hz4_self.cache;
   if (HZ_LIKELY(!(cache & 1))) {
     // What is no class has a bin that is full for ever, so that it needs no test of its own.
-    void **top = *hz4_bin((struct hz4_cache *)cache, known.bin);
+    void **top = *hz4_bin((struct hz4_cache *)cache, bin);
     if (HZ_UNLIKELY(hz4_top_is_full(top)) ||
-        (!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(known) || *top == p))) {
+        (!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p) || *top == p))) {
       hz4_free_slow(p, api);
       return;
     }
     top[1] = p;
-    *hz4_bin_again((struct hz4_cache *)cache, known.bin) = top + 1;
-    hz4_observe_hit(known.bin, false);
+    *hz4_bin_again((struct hz4_cache *)cache, bin) = top + 1;
+    hz4_observe_hit(bin, false);
     return;
   }
-  if ((!HZ_FAST && HZ_UNLIKELY(known.bin <= 0 || !hz4_is_block(known))) ||
-      HZ_UNLIKELY(!hz4_cpu_push(cache, known.bin, p))) {
+  if ((!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p))) ||
+      HZ_UNLIKELY(!hz4_cpu_push(cache, bin, p))) {
     hz4_free_slow(p, api);
     return;
   }
-  hz4_observe_hit(known.bin, false);
+  hz4_observe_hit(bin, false);
 }
 
 // ---- what the surface calls: the routes, behind the guard in `hardened`

@@ -92,13 +92,14 @@ unsigned hz4_class_checked(void *p, enum hz_api api) {
   uint64_t granule = hz_granule_of(p);
   if (HZ_UNLIKELY(granule >= hz_load_relaxed(&hz_arena.end)))
     hz_fail_foreign_pointer(p, api);
-  struct hz4_known known = hz4_know(p, granule);
-  if (HZ_LIKELY(known.bin > 0)) {
-    if (HZ_UNLIKELY(!hz4_is_block(known)))
-      hz_fail_invalid_free(p, hz_class_bytes((unsigned)known.bin), api);
-    return (unsigned)known.bin;
+  const struct hz_granule *record = &hz_arena.granules[granule];
+  intptr_t bin = hz4_bin_of(record);
+  if (HZ_LIKELY(bin > 0)) {
+    if (HZ_UNLIKELY(!hz4_is_block(record, bin, p)))
+      hz_fail_invalid_free(p, hz_class_bytes((unsigned)bin), api);
+    return (unsigned)bin;
   }
-  if (HZ_UNLIKELY((uint8_t)known.bin != HZ_TAG_LARGE))
+  if (HZ_UNLIKELY((uint8_t)bin != HZ_TAG_LARGE))
     fault_untagged(p, granule, api);
   return HZ_CLASS_NONE;
 }

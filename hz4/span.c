@@ -7,11 +7,11 @@
 #include "hz4/custody.h"
 #include "hz4/self.h"
 
-uint64_t hz4_reciprocal[HZ_CLASS_COUNT];
+uint64_t hz4_reciprocals[HZ4_NO_BINS + HZ_CLASS_COUNT];
 
 void hz4_span_init(void) {
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
-    hz4_reciprocal[cls] = UINT64_MAX / hz_class_bytes(cls) + 1;
+    hz4_reciprocals[HZ4_NO_BINS + cls] = UINT64_MAX / hz_class_bytes(cls) + 1;
 }
 
 static unsigned bucket_of(const struct hz4_span *s) {

@@ -66,15 +66,18 @@ HZ_INLINE bool hz4_span_is_whole(const struct hz4_span *s) {
 // ceil(2^64 / bytes): an offset n < 2^32 is a multiple of bytes iff n * r < r (modulo 2^64),
 // and n / bytes == high word of n * r (Lemire, Kaser and Kurz, "Faster remainder by direct
 // computation", 2019).
-extern HZ_HIDDEN uint64_t hz4_reciprocal[HZ_CLASS_COUNT];
+// By bin: that of class 0 and those of tags that are no class (-1, -2) are 0, of which nothing is a
+// multiple.
+#define HZ4_NO_BINS 2
+extern HZ_HIDDEN uint64_t hz4_reciprocals[HZ4_NO_BINS + HZ_CLASS_COUNT];
 void hz4_span_init(void);
 
-HZ_INLINE bool hz4_is_block_start(size_t cls, uint32_t offset) {
-  uint64_t r = hz4_reciprocal[cls];
+HZ_INLINE bool hz4_is_block_start(intptr_t bin, uint32_t offset) {
+  uint64_t r = hz4_reciprocals[HZ4_NO_BINS + bin];
   return offset * r < r;
 }
 HZ_INLINE unsigned hz4_block_index(unsigned cls, uint32_t offset) {
-  return (unsigned)((unsigned __int128)hz4_reciprocal[cls] * offset >> 64);
+  return (unsigned)((unsigned __int128)hz4_reciprocals[HZ4_NO_BINS + cls] * offset >> 64);
 }
 
 // The spans of one class.
