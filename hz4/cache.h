@@ -1,8 +1,8 @@
 // A cache: the bins of one owner, a thread or a CPU.
 //
-// Owns: the layout. Who may write: a thread's cache, its thread alone; a CPU's cache, `top` by
-// restartable sequences on that CPU (and drains), `prev` and `spare` by atomic exchange, the rest
-// by relaxed atomics. Everybody may read (statistics).
+// Owns: the layout. Who may write: a thread's cache, its thread alone; a CPU's cache, `top`,
+// `prev`, `spare` and `debt` by restartable sequences on that CPU (the first two by drains also),
+// the rest by relaxed atomics. Everybody may read (statistics).
 //
 //   top[cls]    the loaded magazine          prev[cls]   a second one, whatever its fill, or NULL
 //   Invariants: each magazine is in one bin, one prev, one spare, one stack, or one hand.
@@ -29,21 +29,33 @@ struct hz4_cache {
   void **top[HZ_CLASS_COUNT];
   void **prev[HZ_CLASS_COUNT];
   struct hz4_magazine *spare; // an empty magazine, or NULL; a thread's: a stack of them
+  int64_t debt;               // of depot bytes, not yet told to the common counter
   uint64_t reserved;
-  int64_t debt;                  // see hz4_depot_put
   uint64_t last_ms;              // of the last exchange
   uint32_t spares;               // a thread's: how many
   uint8_t cap[HZ_CLASS_COUNT];   // of the next magazine opened; 0 = class never used here
   uint8_t trend[HZ_CLASS_COUNT]; // enum hz4_trend: the last exchange
   uint8_t used[HZ_CLASS_COUNT];  // exchanged since the hand went by
   uint8_t hand;
-  bool drained; // a CPU's: nothing was put here since the last drain
+  uint8_t shard;     // of the depot
+  bool drained;      // a CPU's: nothing was put here since the last drain
+  uint32_t draining; // a CPU's: 1 while a thread stops its bins; whoever finds it so goes on
   // Counted in variant `observe` only; [0] Small, [1] Mid: served by the bins without a slow path.
   uint64_t allocs[2], frees[2];
 };
 _Static_assert(sizeof(struct hz4_cache) <= HZ4_CACHE_BYTES,
                "CPU n's cache lies at n << HZ4_CACHE_SHIFT");
 _Static_assert(offsetof(struct hz4_cache, top) == 16, "known to the restartable sequences");
+
+// Words that sequences work on, counted from top[0].
+enum {
+  HZ4_WORD_PREV = HZ_CLASS_COUNT, // + class
+  HZ4_WORD_SPARE = 2 * HZ_CLASS_COUNT,
+  HZ4_WORD_DEBT,
+};
+_Static_assert(offsetof(struct hz4_cache, prev) == 16 + HZ4_WORD_PREV * 8, "as counted");
+_Static_assert(offsetof(struct hz4_cache, spare) == 16 + HZ4_WORD_SPARE * 8, "as counted");
+_Static_assert(offsetof(struct hz4_cache, debt) == 16 + HZ4_WORD_DEBT * 8, "as counted");
 
 // Where bin `bin` of a cache lies; -2 and -1 are the two before top.
 HZ_INLINE void ***hz4_bin(struct hz4_cache *c, intptr_t bin) {

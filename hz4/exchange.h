@@ -39,6 +39,8 @@ struct hz4_front_ops {
   // An empty magazine; NULL when the OS refuses metadata. / Back.
   struct hz4_magazine *(*spare_get)(struct hz4_cache *c);
   void (*spare_put)(struct hz4_cache *c, struct hz4_magazine *m);
+  // Effect: notes that so many bytes went to the depot (less than 0: came from it).
+  void (*owe)(struct hz4_cache *c, int64_t bytes);
 };
 
 // ---- capacity
@@ -85,9 +87,10 @@ HZ_INLINE bool hz4_put_away(const struct hz4_front_ops *f, struct hz4_cache *c, 
                             void **top, uint64_t now_ms) {
   unsigned retries = 0, count = hz4_top_count(top);
   hz4_custody_leave(cls, top + 1 - count, count);
-  bool passed = hz4_depot_put(cls, top, &c->debt, now_ms, &retries);
+  bool passed = hz4_depot_put(cls, c->shard, top, now_ms, &retries);
   hz4_observe_add(HZ4_SEEN_RETRIES, retries);
   if (passed) {
+    f->owe(c, (int64_t)(count * hz_class_bytes(cls)));
     hz4_observe_part(cls, HZ4_SEEN_HANDED_OVER);
     return true;
   }
@@ -182,34 +185,41 @@ HZ_INLINE void *hz4_refill(const struct hz4_front_ops *f, struct hz4_cache *c, u
   return blocks[0];
 }
 
+// Effect: a magazine of the depot is loaded, one block less. Returns: that block. replaced: the
+// second magazine, empty, or NULL.
+HZ_INLINE void *hz4_load_full(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                              void **full, void **replaced) {
+  unsigned count = hz4_top_count(full);
+  void *p = *full;
+  hz4_observe_part(cls, HZ4_SEEN_REFILL_DEPOT);
+  f->owe(c, -(int64_t)(count * hz_class_bytes(cls)));
+  if (replaced)
+    f->spare_put(c, hz4_magazine_of(replaced));
+  // Before the others can have them. Stores to many lines, so nothing that waits for stores (an
+  // atomic swap does) should come soon after.
+  hz4_custody_enter(cls, full + 1 - count, count);
+  hz4_load(f, cls, full - 1, true);
+  return p;
+}
+
 HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
   struct hz4_cache *c = f->here();
   hz_store_relaxed(&c->drained, false);
   void **top = f->prev_take(c, cls);
   if (top && !hz4_top_is_empty(top)) {
     hz4_observe_part(cls, HZ4_SEEN_REFILL_PREVIOUS);
-  } else {
-    uint64_t now_ms = hz_os_now_ms();
-    unsigned retries = 0;
-    hz4_grow(f, c, cls, now_ms);
-    hz4_note(c, cls, HZ4_TREND_MISS, now_ms);
-    hz4_tick(now_ms);
-    void **full = hz4_depot_get(cls, &c->debt, now_ms, &retries);
-    hz4_observe_add(HZ4_SEEN_RETRIES, retries);
-    if (full) {
-      hz4_observe_part(cls, HZ4_SEEN_REFILL_DEPOT);
-      if (top)
-        f->spare_put(c, hz4_magazine_of(top));
-      top = full;
-      unsigned count = hz4_top_count(top);
-      hz4_custody_enter(cls, top + 1 - count, count);
-    } else {
-      return hz4_refill(f, c, cls, top);
-    }
+    void *p = *top;
+    hz4_load(f, cls, top - 1, true);
+    return p;
   }
-  void *p = *top;
-  hz4_load(f, cls, top - 1, true);
-  return p;
+  uint64_t now_ms = hz_os_now_ms();
+  unsigned retries = 0;
+  hz4_grow(f, c, cls, now_ms);
+  hz4_note(c, cls, HZ4_TREND_MISS, now_ms);
+  hz4_tick(now_ms);
+  void **full = hz4_depot_get(cls, c->shard, now_ms, &retries);
+  hz4_observe_add(HZ4_SEEN_RETRIES, retries);
+  return full ? hz4_load_full(f, c, cls, full, top) : hz4_refill(f, c, cls, top);
 }
 
 // ---- overflow

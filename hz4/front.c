@@ -6,9 +6,9 @@
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
 #include "hz4/guard.h"
+#include "hz4/shard.h"
 
 struct hz4_front hz4_front;
-struct hz_lock hz4_locks[HZ4_LOCKS];
 
 // Its initial image is copied for every thread: no thread ever sees a null pointer here.
 __thread struct hz4_self hz4_self = {(uintptr_t)&hz4_cache_none, HZ4_STATE_NEW, HZ_API_FREE};
@@ -23,7 +23,9 @@ static unsigned allowed_cpus(void) {
 }
 
 void hz4_front_init(enum hz4_front_mode mode) {
-  hz4_front.limit = allowed_cpus() + 1;
+  unsigned cpus = allowed_cpus();
+  hz4_front.limit = cpus + 1;
+  hz4_shard_init(cpus);
   hz4_front.mode = (uint32_t)(mode != HZ4_FRONT_THREAD && hz4_cpu_init() ? mode : HZ4_FRONT_THREAD);
   if (hz4_front.mode == HZ4_FRONT_CPU)
     hz4_front.crowded = 1;

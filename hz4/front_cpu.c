@@ -6,7 +6,6 @@
 #include "common/arena/arena.h"
 #include "common/fail/check.h"
 #include "common/os/syscall.h"
-#include "common/sync/lock.h"
 #include "hz4/exchange.h"
 
 struct hz4_cpus hz4_cpus;
@@ -49,33 +48,48 @@ static void **exchange(unsigned cls, void **top) {
   return hz4_rseq_swap(hz4_cpus.area_offset, hz4_cpus.tagged, cls, top, HZ4_TOP_STOPPED);
 }
 
+// prev, spare and debt belong to sequences as the bins do, and not to atomic swaps: these wait for
+// every store that the program has under way, which on a hand-over costs more than all the rest.
+// Each works on the CPU it runs on, which may no longer be c's: as good.
+
 static void **prev_take(struct hz4_cache *c, unsigned cls) {
   if (hz_load_relaxed(&c->prev[cls]) == NULL)
     return NULL;
-  // Acquire: the blocks as the putter left them; partner: the release in prev_put.
-  return hz_exchange_acquire(&c->prev[cls], (void **)NULL);
+  void **old = hz4_rseq_swap(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_PREV + cls, NULL,
+                             HZ4_TOP_STOPPED);
+  return old == HZ4_TOP_STOPPED ? NULL : old;
 }
 
 static bool prev_put(struct hz4_cache *c, unsigned cls, void **top) {
-  void **none = NULL;
-  return hz_cas_release(&c->prev[cls], &none, top); // partner: prev_take
+  (void)c;
+  return hz4_rseq_fill(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_PREV + cls, top);
 }
 
 static struct hz4_magazine *spare_get(struct hz4_cache *c) {
-  struct hz4_magazine *m = NULL;
+  void **spare = NULL;
   if (hz_load_relaxed(&c->spare))
-    m = hz_exchange_acquire(&c->spare, (struct hz4_magazine *)NULL); // partner: spare_put
-  return m ? m : hz4_magazine_get();
+    spare = hz4_rseq_swap(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_SPARE, NULL,
+                          HZ4_TOP_STOPPED); // which it never is
+  return spare ? (struct hz4_magazine *)(void *)spare : hz4_magazine_get(c->shard);
 }
 
 static void spare_put(struct hz4_cache *c, struct hz4_magazine *m) {
-  struct hz4_magazine *none = NULL;
-  if (!hz_cas_release(&c->spare, &none, m)) // partner: spare_get
-    hz4_magazine_put(m);
+  if (!hz4_rseq_fill(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_SPARE, m))
+    hz4_magazine_put(m, c->shard);
 }
 
-static const struct hz4_front_ops cpu_ops = {hz4_cpu_here, exchange,  prev_take,
-                                             prev_put,     spare_get, spare_put};
+static void owe(struct hz4_cache *c, int64_t bytes) {
+  (void)c;
+  int64_t debt = hz4_rseq_add(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_DEBT, bytes);
+  if (HZ_UNLIKELY(hz4_depot_owes_much(debt))) {
+    // By as much as was seen: what others on this CPU add meanwhile stays.
+    hz4_rseq_add(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_DEBT, -debt);
+    hz4_depot_settle(debt);
+  }
+}
+
+static const struct hz4_front_ops cpu_ops = {hz4_cpu_here, exchange,  prev_take, prev_put,
+                                             spare_get,    spare_put, owe};
 
 HZ_NOINLINE void *hz4_cpu_miss(unsigned cls) {
   return hz4_miss(&cpu_ops, cls);
@@ -155,64 +169,77 @@ bool hz4_cpu_init(void) {
   for (unsigned cpu = 0; cpu < count; cpu++) {
     hz4_cache_init(cache_of(cpu));
     cache_of(cpu)->drained = true;
+    cache_of(cpu)->shard = hz4_shard_of(cpu);
   }
   return true;
 }
 
 // ---- draining: steps 1 to 4 of front_cpu.h
 
-static void blocks_give(unsigned cls, void **top, uint64_t now_ms, size_t *bytes) {
+static void blocks_give(struct hz4_cache *c, unsigned cls, void **top, uint64_t now_ms,
+                        size_t *bytes) {
   if (!hz4_top_is_real(top))
     return;
   unsigned count = hz4_top_count(top);
   hz4_custody_leave(cls, top + 1 - count, count);
   hz4_shared_give(cls, top + 1 - count, count, now_ms);
-  hz4_magazine_put(hz4_magazine_of(top));
+  hz4_magazine_put(hz4_magazine_of(top), c->shard);
   *bytes += count * hz_class_bytes(cls);
 }
 
-// Effect: the CPU's loaded magazines that could be had, in taken[]; NULL where none.
-static void tops_take(unsigned cpu, void **taken[HZ_CLASS_COUNT]) {
+// The words that are drained: top[0] ... and prev[0] ... behind it.
+enum { WORDS = 2 * HZ_CLASS_COUNT };
+static void ***word_of(struct hz4_cache *c, unsigned word) {
+  return hz4_bin(c, (intptr_t)word);
+}
+// What a word holds that holds no magazine.
+static void **nothing_in(unsigned word) {
+  return word < HZ4_WORD_PREV ? HZ4_TOP_NOTHING : NULL;
+}
+
+// Effect: the CPU's magazines that could be had, in taken[]; NULL where none.
+static void words_take(unsigned cpu, void **taken[WORDS]) {
   struct hz4_cache *c = cache_of(cpu);
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    taken[cls] = NULL;
-    if (hz_load_relaxed(&c->top[cls]) != HZ4_TOP_NOTHING)
+  for (unsigned word = 0; word < WORDS; word++) {
+    taken[word] = NULL;
+    if (hz_load_relaxed(word_of(c, word)) != nothing_in(word))
       // Acquire: the slots as sequences on that CPU left them, as far as they are seen by now; the
       // barrier below brings the rest.
-      taken[cls] = hz_exchange_acquire(&c->top[cls], HZ4_TOP_STOPPED);
+      taken[word] = hz_exchange_acquire(word_of(c, word), HZ4_TOP_STOPPED);
   }
   bool done = barrier(cpu);
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    if (!taken[cls])
+  for (unsigned word = 0; word < WORDS; word++) {
+    if (!taken[word])
       continue;
     void **stopped = HZ4_TOP_STOPPED;
-    // Nobody but this thread changes a stopped bin. Without the barrier nothing is ours: put it
+    // Nobody but this thread changes a stopped word. Without the barrier nothing is ours: put it
     // back.
-    void **next = done ? HZ4_TOP_NOTHING : taken[cls];
-    bool was_stopped = hz_cas_release(&c->top[cls], &stopped, next);
+    void **next = done ? nothing_in(word) : taken[word];
+    bool was_stopped = hz_cas_release(word_of(c, word), &stopped, next);
     hz4_observe_add(HZ4_SEEN_RESTARTS, !was_stopped);
     if (!was_stopped || !done)
-      taken[cls] = NULL;
+      taken[word] = NULL;
   }
 }
 
 static size_t drain(unsigned cpu, uint64_t now_ms) {
   struct hz4_cache *c = cache_of(cpu);
-  void **taken[HZ_CLASS_COUNT];
+  void **taken[WORDS];
   size_t bytes = 0;
-  // Held across the barrier so that fork finds no bin stopped; nobody else ever waits for it.
-  if (!hz_lock_try(&hz4_locks[HZ4_LOCK_DRAIN], HZ_RANK_THREADS))
+  uint32_t idle = 0;
+  // A claim, not a lock: nobody ever waits for it, fork neither. Acquire: the bins as the last
+  // drainer left them; partner: the release below.
+  if (!hz_cas_acquire(&c->draining, &idle, 1u))
     return 0;
   uint64_t began = hz4_timed_begin(HZ4_TIMED_DRAIN);
   hz_store_relaxed(&c->drained, true);
-  tops_take(cpu, taken);
-  hz_lock_release(&hz4_locks[HZ4_LOCK_DRAIN], HZ_RANK_THREADS);
+  words_take(cpu, taken);
+  hz_store_release(&c->draining, 0u);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    blocks_give(cls, taken[cls], now_ms, &bytes);
-    blocks_give(cls, prev_take(c, cls), now_ms, &bytes);
+    blocks_give(c, cls, taken[cls], now_ms, &bytes);
+    blocks_give(c, cls, taken[HZ4_WORD_PREV + cls], now_ms, &bytes);
     hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), hz4_bound.cap_min[cls]);
   }
-  hz4_depot_settle(&c->debt);
   hz4_timed_end(HZ4_TIMED_DRAIN, began);
   hz4_observe_add(HZ4_SEEN_DRAINS, 1);
   hz4_observe_add(HZ4_SEEN_DRAIN_BYTES, bytes);
@@ -242,14 +269,20 @@ void hz4_cpu_caches_each(void (*visit)(struct hz4_cache *c, void *context), void
 
 // ---- fork
 
-void hz4_cpu_before_fork(void) {
-  hz_lock_acquire(&hz4_locks[HZ4_LOCK_DRAIN], HZ_RANK_THREADS);
+// Effect: bins that a thread which is no more had stopped may be loaded again. What it had taken
+// from them was in its hands and is lost, as with any thread that fork leaves behind: one CPU's
+// bins at the most, and only where fork falls into the microseconds of a drain.
+static void reopen(struct hz4_cache *c) {
+  for (unsigned word = 0; word < WORDS; word++)
+    if (hz_load_relaxed(word_of(c, word)) == HZ4_TOP_STOPPED)
+      hz_store_relaxed(word_of(c, word), nothing_in(word));
+  hz_store_relaxed(&c->draining, 0u);
 }
-void hz4_cpu_after_fork_parent(void) {
-  hz_lock_release(&hz4_locks[HZ4_LOCK_DRAIN], HZ_RANK_THREADS);
-}
+
 void hz4_cpu_after_fork_child(void) {
-  hz_lock_reset_after_fork(&hz4_locks[HZ4_LOCK_DRAIN]);
-  if (hz4_cpus.tagged)
-    (void)barrier_register(); // a new address space; where it fails, drains give up by themselves
+  if (!hz4_cpus.tagged)
+    return;
+  for (unsigned cpu = 0; cpu < hz4_cpus.count; cpu++)
+    reopen(cache_of(cpu));
+  (void)barrier_register(); // a new address space; where it fails, drains give up by themselves
 }

@@ -12,22 +12,28 @@
 //
 //   pop     top = bin; p = *top; p == NULL → slow;      COMMIT bin = top - 1
 //   push    top = bin; top full  → slow; top[1] = p;     COMMIT bin = top + 1
-//   swap    old = bin; old == STOPPED → refused;         COMMIT bin = new          (slow path only)
+//   swap    old = word; old == STOPPED → refused;        COMMIT word = new         (slow path only)
+//   fill    word != NULL → refused;                      COMMIT word = new         (slow path only)
+//   add     sum = word + n;                              COMMIT word = sum         (slow path only)
 //
-// A slot above top that an aborted push has written is nobody's: the next push overwrites it.
+// swap loads bins; swap and fill also serve the second magazine of a class (prev) and the spare
+// one, add the account with the depot. A slot above top that an aborted push has written is
+// nobody's: the next push overwrites it.
 //
-// Drain, by a thread on any CPU, for CPU k:
+// Drain, by a thread on any CPU, for CPU k, of its bins and second magazines:
 //
-//   1  old = exchange(bin of k, STOPPED)       from now on sequences on k that begin see STOPPED,
-//   which
-//                                              is empty and full, and is never swapped for anything
-//   2  membarrier(RSEQ, k)                     every sequence that had read `old` has committed or
-//   died 3  bin == STOPPED ?  `old` is ours         nobody can have read it any more
-//      else              one had committed over STOPPED in 1..2: `old` lives on there, nothing is
-//      ours
-//   4  bin: STOPPED → NOTHING                  bins may be loaded again
+//   1  old = exchange(word of k, STOPPED)     from now on sequences on k that begin see STOPPED,
+//                                             which is empty and full, is never swapped for
+//                                             anything, and is not NULL
+//   2  membarrier(RSEQ, k)                    every sequence that had read `old` has committed or
+//   died 3  word == STOPPED ?  `old` is ours       nobody can have read it any more
+//      else               one had committed over STOPPED in 1..2: `old` lives on there or was
+//      taken,
+//                         nothing is ours
+//   4  word: STOPPED → NOTHING (prev: NULL)   it may be loaded again
 //
-// Bins of one drain are stopped together and share one membarrier. Idea of stopping:
+// Bins of one drain are stopped together and share one membarrier. No lock is held meanwhile: a
+// drain claims its CPU by one swap, and whoever finds it claimed goes on without. Idea of stopping:
 // google/tcmalloc.
 #ifndef HZ4_FRONT_CPU_H_
 #define HZ4_FRONT_CPU_H_
@@ -81,9 +87,7 @@ size_t hz4_cpu_drain_all(void);
 
 void hz4_cpu_caches_each(void (*visit)(struct hz4_cache *c, void *context), void *context);
 
-// fork: no drain may be under way.
-void hz4_cpu_before_fork(void);
-void hz4_cpu_after_fork_parent(void);
+// fork: a drain may be under way in the parent; the child opens what it had stopped.
 void hz4_cpu_after_fork_child(void);
 
 HZ_EXTERN_C_END

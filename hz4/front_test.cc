@@ -309,6 +309,44 @@ TEST(Front, ChildOfAForkWorksOn) {
   EXPECT_TRUE(all_valid());
 }
 
+// A child may find bins that a thread which is no more had stopped: they serve again.
+TEST(Front, ChildOfAForkAmidADrainWorksOn) {
+  if (hz4_front.mode != HZ4_FRONT_CPU)
+    GTEST_SKIP() << "a promise of the CPUs' bins";
+  std::atomic<bool> stop{false};
+  std::thread drainer([&] {
+    while (!stop)
+      hz4_cpu_drain_all();
+  });
+  std::thread noise([&] { run_workers(2, 1 << 30, &stop); });
+  auto is_closed = [](struct hz4_cache *c, void *closed) {
+    for (unsigned cls = 0; cls < HZ_CLASS_COUNT; cls++)
+      if (c->top[cls] == HZ4_TOP_STOPPED || c->prev[cls] == HZ4_TOP_STOPPED)
+        *(bool *)closed = true;
+    if (c->draining)
+      *(bool *)closed = true;
+  };
+  for (int i = 0; i < 40; i++) {
+    pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      bool closed = false;
+      hz4_cpu_caches_each(is_closed, &closed);
+      run_workers(1, 1000);
+      size_t drained = hz4_cpu_drain_all();
+      _exit(closed ? 1 : drained == 0 ? 2 : all_valid() ? 0 : 3);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        << "round " << i << " status " << status;
+  }
+  stop = true;
+  noise.join();
+  drainer.join();
+  EXPECT_TRUE(all_valid());
+}
+
 // Sleeping threads keep little of what they freed, and others get it back.
 TEST(Front, MemoryComesBackFromSleepers) {
   std::atomic<int> done{0};

@@ -49,12 +49,12 @@ static struct hz4_magazine *spare_pop(struct hz4_cache *c) {
 
 static struct hz4_magazine *spare_get(struct hz4_cache *c) {
   struct hz4_magazine *m = spare_pop(c);
-  return m ? m : hz4_magazine_get();
+  return m ? m : hz4_magazine_get(c->shard);
 }
 
 static void spare_put(struct hz4_cache *c, struct hz4_magazine *m) {
   if (c->spares == SPARES_MAX) {
-    hz4_magazine_put(m);
+    hz4_magazine_put(m, c->shard);
     return;
   }
   // Atomic: a thread that lost the race for this magazine in the pool may still read the word.
@@ -63,8 +63,17 @@ static void spare_put(struct hz4_cache *c, struct hz4_magazine *m) {
   c->spares++;
 }
 
-static const struct hz4_front_ops thread_ops = {here,     exchange,  prev_take,
-                                                prev_put, spare_get, spare_put};
+static void owe(struct hz4_cache *c, int64_t bytes) {
+  int64_t debt = c->debt + bytes;
+  if (HZ_UNLIKELY(hz4_depot_owes_much(debt))) {
+    hz4_depot_settle(debt);
+    debt = 0;
+  }
+  hz_store_relaxed(&c->debt, debt);
+}
+
+static const struct hz4_front_ops thread_ops = {here,      exchange,  prev_take, prev_put,
+                                                spare_get, spare_put, owe};
 
 HZ_NOINLINE void *hz4_thread_miss(unsigned cls) {
   return hz4_miss(&thread_ops, cls);
@@ -81,9 +90,10 @@ void hz4_thread_empty(struct hz4_cache *c) {
     if (hz4_top_is_real(c->top[cls]) || c->prev[cls])
       hz4_bin_empty(&thread_ops, c, cls, now_ms);
   for (struct hz4_magazine *m; (m = spare_pop(c)) != NULL;)
-    hz4_magazine_put(m);
+    hz4_magazine_put(m, c->shard);
   c->spares = 0; // a thread that vanished in fork may have left the count behind
-  hz4_depot_settle(&c->debt);
+  hz4_depot_settle(c->debt);
+  hz_store_relaxed(&c->debt, (int64_t)0);
   working_on = before;
 }
 
@@ -96,8 +106,9 @@ struct node {
 };
 _Static_assert(sizeof(struct node) <= HZ4_CACHE_BYTES, "fits beside the cache");
 
-#define LIST_LOCK (&hz4_locks[HZ4_LOCK_CACHES])
+#define LIST_LOCK (&list.lock)
 static struct {
+  struct hz_lock lock; // HZ_RANK_THREADS
   struct node *owned, *unowned;
   unsigned count;
 } list HZ_ALIGNED(HZ_NO_SHARE_BYTES);
@@ -133,7 +144,9 @@ struct hz4_cache *hz4_thread_cache_get(void) {
     n = hz_meta_alloc(HZ4_CACHE_BYTES, HZ4_CACHE_BYTES);
     if (!n)
       return NULL;
+    static uint32_t made;
     hz4_cache_init(&n->cache);
+    n->cache.shard = hz4_shard_of(hz_add_relaxed(&made, 1u));
     hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
     link_owned(n);
     hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);

@@ -47,7 +47,6 @@ static void thread_exit(void *cache) {
 
 // Locks in rising rank; of one rank in rising address.
 static void before_fork(void) {
-  hz4_cpu_before_fork();
   hz4_thread_before_fork();
   struct hz4_central *first = hz4_small_central, *second = hz4_mid_central;
   unsigned n_first = HZ4_MID_FIRST_CLASS, n_second = HZ4_MID_CLASSES;
@@ -69,7 +68,6 @@ static void after_fork_parent(void) {
   for (unsigned i = 0; i < HZ4_MID_FIRST_CLASS; i++)
     hz_lock_release(&hz4_small_central[i].lock, HZ_RANK_CENTRAL);
   hz4_thread_after_fork_parent();
-  hz4_cpu_after_fork_parent();
 }
 
 static void after_fork_child(void) {

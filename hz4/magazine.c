@@ -1,4 +1,5 @@
-// The pool of magazines: a lock-free stack of unused ones over chunks that are cut by bump.
+// The pool of magazines: a lock-free stack of unused ones for each shard, over chunks that are cut
+// by bump.
 //
 //   directory[chunk] ──> 128 magazines of 512 bytes         id = chunk * 128 + index + 1
 //   frontier  [ chunk + 1 : 32 | used : 32 ]                 0 = no chunk yet
@@ -9,6 +10,7 @@
 
 #include "common/arena/arena.h"
 #include "common/sync/idstack.h"
+#include "hz4/shard.h"
 
 enum { CHUNK_MAGAZINES = 128, CHUNKS_MAX = 32768 };
 
@@ -16,8 +18,8 @@ const struct hz4_magazine hz4_magazine_nothing HZ_ALIGNED(HZ4_MAGAZINE_BYTES);
 const struct hz4_magazine hz4_magazine_stopped HZ_ALIGNED(HZ4_MAGAZINE_BYTES);
 
 static struct hz4_magazine *directory[CHUNKS_MAX]; // written once each, before an id of it is known
+static struct { struct hz_idstack stack HZ_ALIGNED(HZ_NO_SHARE_BYTES); } unused[HZ4_SHARDS_MAX];
 static struct {
-  struct hz_idstack unused;
   uint64_t frontier;
   uint32_t chunks; // numbers given out
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES) pool;
@@ -56,7 +58,7 @@ static struct hz4_magazine *bump(void) {
 }
 
 // Effect: a new chunk becomes the frontier, or its magazines go to the stack. Returns: one of them.
-static struct hz4_magazine *chunk_add(void) {
+static struct hz4_magazine *chunk_add(unsigned shard) {
   if (hz_load_relaxed(&pool.chunks) >= CHUNKS_MAX)
     return NULL;
   void *memory = hz_meta_alloc(CHUNK_MAGAZINES * sizeof(struct hz4_magazine), HZ4_MAGAZINE_BYTES);
@@ -74,18 +76,21 @@ static struct hz4_magazine *chunk_add(void) {
   if (used_up && hz_cas_release(&pool.frontier, &seen, (uint64_t)(chunk + 1) << 32 | 1))
     return number(chunk, 0);
   for (uint32_t i = 1; i < CHUNK_MAGAZINES; i++)
-    hz_idstack_push(&pool.unused, hz4_magazine_next_of, number(chunk, i)->id);
+    hz4_magazine_put(number(chunk, i), shard);
   return number(chunk, 0);
 }
 
-struct hz4_magazine *hz4_magazine_get(void) {
-  uint32_t id = hz_idstack_pop(&pool.unused, hz4_magazine_next_of, NULL);
-  if (HZ_LIKELY(id != 0))
-    return hz4_magazine_by_id(id);
+struct hz4_magazine *hz4_magazine_get(unsigned shard) {
+  for (unsigned i = 0; i < hz4_shards; i++) {
+    struct hz_idstack *stack = &unused[(shard + i) & (hz4_shards - 1)].stack;
+    uint32_t id = hz_idstack_pop(stack, hz4_magazine_next_of, NULL);
+    if (HZ_LIKELY(id != 0))
+      return hz4_magazine_by_id(id);
+  }
   struct hz4_magazine *m = bump();
-  return m ? m : chunk_add();
+  return m ? m : chunk_add(shard);
 }
 
-void hz4_magazine_put(struct hz4_magazine *m) {
-  hz_idstack_push(&pool.unused, hz4_magazine_next_of, m->id);
+void hz4_magazine_put(struct hz4_magazine *m, unsigned shard) {
+  hz_idstack_push(&unused[shard].stack, hz4_magazine_next_of, m->id);
 }

@@ -82,9 +82,9 @@ HZ_INLINE void **hz4_magazine_top(struct hz4_magazine *m) {
 
 // Returns: an unused magazine, content undefined but for its number; NULL when the OS refuses
 // metadata.
-struct hz4_magazine *hz4_magazine_get(void);
+struct hz4_magazine *hz4_magazine_get(unsigned shard);
 // Effect: nobody's again. Requires: the holder's, none of its blocks matter.
-void hz4_magazine_put(struct hz4_magazine *m);
+void hz4_magazine_put(struct hz4_magazine *m, unsigned shard);
 
 // For stacks of magazines (hz_idstack).
 uint32_t *hz4_magazine_next_of(uint32_t id);

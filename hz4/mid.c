@@ -54,8 +54,10 @@ static unsigned carve(struct hz4_span *s, unsigned cls, void **out, unsigned wan
   return n;
 }
 
-static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, unsigned want) {
+static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, unsigned want,
+                            unsigned *fresh) {
   unsigned n = 0;
+  *fresh = 0;
   size_t bytes = hz_class_bytes(cls);
   while (n < want) {
     struct hz4_span *s = hz4_central_best(c);
@@ -63,17 +65,18 @@ static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, uns
       break;
     n += take_bits(c, s, FREE(s) & ~PURGED(s), bytes, out + n, want - n);
     n += take_bits(c, s, FREE(s), bytes, out + n, want - n);
-    n += carve(s, cls, out + n, want - n);
+    *fresh = carve(s, cls, out + n, want - n);
+    n += *fresh;
     hz4_central_relist(c, s);
   }
   c->takes++;
   return n;
 }
 
-unsigned hz4_mid_take(unsigned cls, void **out, unsigned want) {
+unsigned hz4_mid_take(unsigned cls, void **out, unsigned want, unsigned *fresh) {
   struct hz4_central *c = central_of(cls);
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
-  unsigned n = take_locked(c, cls, out, want);
+  unsigned n = take_locked(c, cls, out, want, fresh);
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   if (n > 0)
     return n;
@@ -84,7 +87,8 @@ unsigned hz4_mid_take(unsigned cls, void **out, unsigned want) {
     c->spans_made++;
     hz4_central_relist(c, s);
   }
-  n = take_locked(c, cls, out, want); // also without a new span: others may have given meanwhile
+  n = take_locked(c, cls, out, want,
+                  fresh); // also without a new span: others may have given meanwhile
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   return n;
 }

@@ -19,7 +19,7 @@ HZ_EXTERN_C_BEGIN
 extern HZ_HIDDEN struct hz4_central hz4_mid_central[HZ4_MID_CLASSES]; // [cls - HZ4_MID_FIRST_CLASS]
 
 // As hz4_small_take and hz4_small_give; freed_ms: since when the blocks have been free.
-unsigned hz4_mid_take(unsigned cls, void **out, unsigned want);
+unsigned hz4_mid_take(unsigned cls, void **out, unsigned want, unsigned *fresh);
 void hz4_mid_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_ms);
 
 // Effect: pages of blocks that have been free in their spans since before `before_ms` go back.

@@ -12,6 +12,8 @@
 
 namespace {
 
+unsigned fresh;
+
 class Mid : public ::testing::TestWithParam<unsigned> {
 protected:
   void SetUp() override { ASSERT_TRUE(hz4_init()); }
@@ -22,7 +24,7 @@ TEST_P(Mid, TakesDistinctBlocksAndGivesThemBackInAnyOrder) {
   std::vector<void *> got(64 + 100);
   size_t n = 0;
   while (n < 100) {
-    unsigned k = hz4_mid_take(cls, &got[n], 17);
+    unsigned k = hz4_mid_take(cls, &got[n], 17, &fresh);
     ASSERT_GT(k, 0u);
     n += k;
   }
@@ -49,7 +51,7 @@ TEST_P(Mid, PagesOfFreeBlocksGoBackAndNeighboursStay) {
   void *blocks[64];
   unsigned n = 0;
   while (n < 40)
-    n += hz4_mid_take(cls, blocks + n, 40 - n);
+    n += hz4_mid_take(cls, blocks + n, 40 - n, &fresh);
   for (unsigned i = 0; i < n; i++)
     memset(blocks[i], (int)i + 1, bytes);
   std::vector<void *> odd, even;
@@ -74,7 +76,7 @@ TEST_P(Mid, PagesOfFreeBlocksGoBackAndNeighboursStay) {
   std::vector<void *> again(odd.size());
   size_t m = 0;
   while (m < again.size()) {
-    unsigned k = hz4_mid_take(cls, &again[m], (unsigned)(again.size() - m));
+    unsigned k = hz4_mid_take(cls, &again[m], (unsigned)(again.size() - m), &fresh);
     ASSERT_GT(k, 0u);
     m += k;
   }
@@ -89,7 +91,7 @@ TEST_P(Mid, PagesOfFreeBlocksGoBackAndNeighboursStay) {
 TEST_P(Mid, SecondFreeIsNamed) {
   unsigned cls = GetParam();
   void *blocks[2];
-  unsigned n = hz4_mid_take(cls, blocks, 2);
+  unsigned n = hz4_mid_take(cls, blocks, 2, &fresh);
   ASSERT_GT(n, 0u);
   EXPECT_DEATH(
       {

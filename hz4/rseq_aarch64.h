@@ -84,7 +84,7 @@ full:
   return false;
 }
 
-HZ_INLINE void **hz4_rseq_swap(uintptr_t offset, uintptr_t tagged, unsigned cls, void **top,
+HZ_INLINE void **hz4_rseq_swap(uintptr_t offset, uintptr_t tagged, unsigned word, void **top,
                                void **refused) {
   uintptr_t bins, area = hz4_rseq_area(offset);
   void **old;
@@ -95,13 +95,46 @@ again:
                                        "stur %[top], [%[bins], #15]\n" // commit
                         HZ4_RSEQ_END
                         : [old] "=&r"(old), [bins] "=&r"(bins)
-                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)cls),
+                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word),
                           [top] "r"(top), [refused] "r"(refused)
                         : "memory", "cc"
                         : again, stopped);
   return old;
 stopped:
   return refused;
+}
+
+HZ_INLINE bool hz4_rseq_fill(uintptr_t offset, uintptr_t tagged, unsigned word, void *value) {
+  uintptr_t bins, old, area = hz4_rseq_area(offset);
+again:
+  __asm__ goto volatile(
+      HZ4_RSEQ_BEGIN "ldur %[old], [%[bins], #15]\n\t"
+                     "cbnz %[old], %l[occupied]\n\t"
+                     "stur %[value], [%[bins], #15]\n" // commit
+      HZ4_RSEQ_END
+      : [old] "=&r"(old), [bins] "=&r"(bins)
+      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
+      : "memory", "cc"
+      : again, occupied);
+  return true;
+occupied:
+  return false;
+}
+
+HZ_INLINE int64_t hz4_rseq_add(uintptr_t offset, uintptr_t tagged, unsigned word, int64_t value) {
+  uintptr_t bins, area = hz4_rseq_area(offset);
+  int64_t sum;
+again:
+  __asm__ goto volatile(
+      HZ4_RSEQ_BEGIN "ldur %[sum], [%[bins], #15]\n\t"
+                     "add %[sum], %[sum], %[value]\n\t"
+                     "stur %[sum], [%[bins], #15]\n" // commit
+      HZ4_RSEQ_END
+      : [sum] "=&r"(sum), [bins] "=&r"(bins)
+      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
+      : "memory", "cc"
+      : again);
+  return sum;
 }
 
 #endif // HZ4_RSEQ_AARCH64_H_

@@ -98,8 +98,11 @@ full:
   return false;
 }
 
-// Effect: the CPU's bin holds `top`. Returns: what it held; `refused` when it held that, unchanged.
-HZ_INLINE void **hz4_rseq_swap(uintptr_t area, uintptr_t tagged, unsigned cls, void **top,
+// `word` counts words from the beginning of the bins (cache.h).
+
+// Effect: the CPU's word holds `top`. Returns: what it held; `refused` when it held that,
+// unchanged.
+HZ_INLINE void **hz4_rseq_swap(uintptr_t area, uintptr_t tagged, unsigned word, void **top,
                                void **refused) {
   uintptr_t bins;
   void **old;
@@ -110,13 +113,50 @@ again:
                                                "movq %[top], 15(%[bins],%[cls],8)\n" // commit
                         HZ4_RSEQ_END
                         : [old] "=&r"(old), [bins] "=&r"(bins)
-                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)cls),
+                        : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word),
                           [top] "r"(top), [refused] "r"(refused)
                         : "memory", "cc"
                         : again, stopped);
   return old;
 stopped:
   return refused;
+}
+
+// Effect: the CPU's word, which was NULL, holds `value`. Returns: false, nothing changed, when it
+// was not.
+HZ_INLINE bool hz4_rseq_fill(uintptr_t area, uintptr_t tagged, unsigned word, void *value) {
+  uintptr_t bins, old;
+again:
+  __asm__ goto volatile(
+      HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[old]\n\t"
+                             "testq %[old], %[old]\n\t"
+                             "jnz %l[occupied]\n\t"
+                             "movq %[value], 15(%[bins],%[cls],8)\n" // commit
+      HZ4_RSEQ_END
+      : [old] "=&r"(old), [bins] "=&r"(bins)
+      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
+      : "memory", "cc"
+      : again, occupied);
+  return true;
+occupied:
+  return false;
+}
+
+// Effect: adds to the CPU's word. Returns: the sum.
+HZ_INLINE int64_t hz4_rseq_add(uintptr_t area, uintptr_t tagged, unsigned word, int64_t value) {
+  uintptr_t bins;
+  int64_t sum;
+again:
+  __asm__ goto volatile(
+      HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[sum]\n\t"
+                             "addq %[value], %[sum]\n\t"
+                             "movq %[sum], 15(%[bins],%[cls],8)\n" // commit
+      HZ4_RSEQ_END
+      : [sum] "=&r"(sum), [bins] "=&r"(bins)
+      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
+      : "memory", "cc"
+      : again);
+  return sum;
 }
 
 #endif // HZ4_RSEQ_X86_64_H_

@@ -8,7 +8,6 @@
 #define HZ4_SELF_H_
 
 #include "common/fail/fail.h"
-#include "common/sync/lock.h"
 #include "hz4/cache.h"
 
 HZ_EXTERN_C_BEGIN
@@ -26,10 +25,6 @@ struct hz4_self {
   uint8_t api;   // enum hz_api: what the program called, for faults found in the slow paths
 };
 extern HZ_HIDDEN __thread struct hz4_self hz4_self;
-
-// Locks of rank HZ_RANK_THREADS, in the order in which fork takes them.
-enum { HZ4_LOCK_DRAIN, HZ4_LOCK_CACHES, HZ4_LOCKS };
-extern HZ_HIDDEN struct hz_lock hz4_locks[HZ4_LOCKS];
 
 HZ_INLINE enum hz_api hz4_api(void) {
   return (enum hz_api)hz4_self.api;

@@ -8,23 +8,23 @@
 #include "hz4/observe.h"
 #include "hz4/small.h"
 
-static unsigned take(unsigned cls, void **out, unsigned want) {
+static unsigned take(unsigned cls, void **out, unsigned want, unsigned *fresh) {
   uint64_t began = hz4_timed_begin(HZ4_TIMED_LOCK);
-  unsigned n =
-      cls < HZ4_MID_FIRST_CLASS ? hz4_small_take(cls, out, want) : hz4_mid_take(cls, out, want);
+  unsigned n = cls < HZ4_MID_FIRST_CLASS ? hz4_small_take(cls, out, want, fresh)
+                                         : hz4_mid_take(cls, out, want, fresh);
   hz4_timed_end(HZ4_TIMED_LOCK, began);
   return n;
 }
 
 unsigned hz4_shared_take(unsigned cls, void **out, unsigned want) {
-  unsigned n = take(cls, out, want);
+  unsigned fresh = 0, n = take(cls, out, want, &fresh);
   if (HZ_UNLIKELY(n == 0)) {
     // Whole spans of other classes may come free; one try decides.
     hz4_depot_empty();
     hz_large_trim();
-    n = take(cls, out, want);
+    n = take(cls, out, want, &fresh);
   }
-  hz4_custody_enter(cls, out, n);
+  hz4_custody_enter(cls, out, n - fresh); // whose bytes nobody has touched need not be
   hz_add_relaxed(&hz4_bound_counters.out_bytes, n * hz_class_bytes(cls));
   hz4_bound_refresh(); // a program that grows may cache more, at once
   return n;

@@ -26,7 +26,7 @@ static bool bits_make(struct hz4_span *s) {
     s->bits = s->word;
     return true;
   }
-  struct hz4_magazine *piece = hz4_magazine_get();
+  struct hz4_magazine *piece = hz4_magazine_get(0);
   if (!piece)
     return false;
   s->word[0] = piece->id;
@@ -39,7 +39,7 @@ static void span_release(struct hz4_span *s, unsigned cls) {
   if (s->bits && s->bits != s->word) {
     struct hz4_magazine *piece = (struct hz4_magazine *)(void *)s->bits;
     piece->id = (uint32_t)s->word[0];
-    hz4_magazine_put(piece);
+    hz4_magazine_put(piece, 0);
   }
   hz_run_free(hz4_span_granule(s), hz_class_layout_table[cls].span_granules);
 }
@@ -81,8 +81,10 @@ static unsigned carve(struct hz4_span *s, unsigned cls, char *start, void **out,
   return n;
 }
 
-static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, unsigned want) {
+static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, unsigned want,
+                            unsigned *fresh) {
   unsigned n = 0;
+  *fresh = 0;
   size_t bytes = hz_class_bytes(cls);
   while (n < want) {
     struct hz4_span *s = hz4_central_best(c);
@@ -92,17 +94,18 @@ static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, uns
     unsigned reused = take_free(s, start, bytes, out + n, want - n);
     c->free_blocks -= reused;
     n += reused;
-    n += carve(s, cls, start, out + n, want - n);
+    *fresh = carve(s, cls, start, out + n, want - n);
+    n += *fresh;
     hz4_central_relist(c, s);
   }
   c->takes++;
   return n;
 }
 
-unsigned hz4_small_take(unsigned cls, void **out, unsigned want) {
+unsigned hz4_small_take(unsigned cls, void **out, unsigned want, unsigned *fresh) {
   struct hz4_central *c = &hz4_small_central[cls];
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
-  unsigned n = take_locked(c, cls, out, want);
+  unsigned n = take_locked(c, cls, out, want, fresh);
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   if (n > 0)
     return n;
@@ -113,7 +116,8 @@ unsigned hz4_small_take(unsigned cls, void **out, unsigned want) {
     c->spans_made++;
     hz4_central_relist(c, s);
   }
-  n = take_locked(c, cls, out, want); // also without a new span: others may have given meanwhile
+  n = take_locked(c, cls, out, want,
+                  fresh); // also without a new span: others may have given meanwhile
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   return n;
 }

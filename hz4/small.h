@@ -17,8 +17,9 @@ HZ_EXTERN_C_BEGIN
 extern HZ_HIDDEN struct hz4_central hz4_small_central[HZ4_MID_FIRST_CLASS];
 
 // Effect: up to `want` (>= 1) free blocks of the class to out[], lowest addresses of a span first.
-// Returns: how many; 0 when memory is exhausted.
-unsigned hz4_small_take(unsigned cls, void **out, unsigned want);
+// Returns: how many; 0 when memory is exhausted. *fresh: how many of these, at the end, have never
+// been handed out before.
+unsigned hz4_small_take(unsigned cls, void **out, unsigned want, unsigned *fresh);
 // Effect: n blocks go back to their spans. Faults (double free) end the process.
 void hz4_small_give(unsigned cls, void *const *blocks, unsigned n);
 

@@ -10,6 +10,8 @@
 
 namespace {
 
+unsigned fresh;
+
 class Small : public ::testing::TestWithParam<unsigned> {
 protected:
   void SetUp() override { ASSERT_TRUE(hz4_init()); }
@@ -25,7 +27,7 @@ TEST_P(Small, TakesDistinctBlocksAndGivesThemBackInAnyOrder) {
   std::set<void *> distinct;
   size_t n = 0;
   while (n < want) {
-    unsigned k = hz4_small_take(cls, &got[n], 50);
+    unsigned k = hz4_small_take(cls, &got[n], 50, &fresh);
     ASSERT_GT(k, 0u);
     n += k;
   }
@@ -58,12 +60,12 @@ TEST_P(Small, TakesDistinctBlocksAndGivesThemBackInAnyOrder) {
 TEST_P(Small, FreeBlocksAreUsedBeforeFreshOnes) {
   unsigned cls = GetParam();
   void *a[20], *b[20];
-  unsigned n = hz4_small_take(cls, a, 20);
+  unsigned n = hz4_small_take(cls, a, 20, &fresh);
   ASSERT_GT(n, 3u);
   void *keep = a[0];
   hz4_small_give(cls, a + 1, n - 1);
   uint64_t made = hz4_small_central[cls].spans_made;
-  unsigned m = hz4_small_take(cls, b, n - 1);
+  unsigned m = hz4_small_take(cls, b, n - 1, &fresh);
   EXPECT_EQ(hz4_small_central[cls].spans_made, made);
   hz4_small_give(cls, b, m);
   hz4_small_give(cls, &keep, 1);
@@ -72,7 +74,7 @@ TEST_P(Small, FreeBlocksAreUsedBeforeFreshOnes) {
 TEST_P(Small, SecondFreeIsNamed) {
   unsigned cls = GetParam();
   void *blocks[4];
-  ASSERT_EQ(hz4_small_take(cls, blocks, 4), 4u);
+  ASSERT_EQ(hz4_small_take(cls, blocks, 4, &fresh), 4u);
   void *twice[2] = {blocks[1], blocks[1]};
   EXPECT_DEATH(hz4_small_give(cls, twice, 2), "hz4: double free: 0x[0-9a-f]+ passed to");
   void *inside = (char *)blocks[2] + 8;

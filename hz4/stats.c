@@ -54,8 +54,7 @@ void hz4_stats(struct hz_stats *out) {
   size_t out_bytes = 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     class_stats(cls, out);
-    int64_t depot = hz_load_relaxed(&hz4_depot[cls].blocks);
-    out->cached_shared_bytes += (depot > 0 ? (size_t)depot : 0) * hz_class_bytes(cls);
+    out->cached_shared_bytes += hz4_depot_blocks(cls) * hz_class_bytes(cls);
     out_bytes += out->cls[cls - 1].blocks_out * hz_class_bytes(cls);
   }
   size_t cached = out->cached_thread_bytes + out->cached_shared_bytes;
