@@ -1,5 +1,6 @@
 #include "common/abi/report.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>

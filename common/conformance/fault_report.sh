@@ -24,7 +24,7 @@ for library in $libraries; do
   variant=${variant:-standard}
   variants="$variants $variant"
   mkdir "$work/$variant"
-  TEST_UNDECLARED_OUTPUTS_DIR="$work/$variant" "$test_program" --generation="$generation" \
+  HZ_FAULT_TABLE_DIR="$work/$variant" "$test_program" --generation="$generation" \
     --variant="$variant" --so="$library" "$@" >"$work/$variant/log" 2>&1
   [ -s "$work/$variant/faults.tsv" ] || {
     echo "fault_report: $test_program gave no table for $variant" >&2

@@ -102,8 +102,7 @@ std::string first_line(const std::string &text) {
   return text.substr(0, text.find('\n'));
 }
 
-// Prints the table once everything has run, and keeps it for docs where the test runner wants
-// outputs.
+// Prints the table once everything has run, and keeps it for docs where HZ_FAULT_TABLE_DIR says.
 class Table : public testing::Environment {
 public:
   void TearDown() override {
@@ -113,7 +112,7 @@ public:
     for (const Row &row : g_rows)
       text += row.name + "\t" + std::to_string(row.size) + "\t" + variant_name(subject().variant) +
               "\t" + row.owed + "\t" + row.measured + "\t" + row.text + "\n";
-    const char *outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR");
+    const char *outputs = std::getenv("HZ_FAULT_TABLE_DIR");
     if (outputs != nullptr)
       write_file(std::string(outputs) + "/faults.tsv", text);
     std::printf("\nWhat %s (%s) says about each fault:\n%-58s %9s  %-18s %-22s\n",
