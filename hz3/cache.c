@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/fail/check.h"
+#include "common/guard/guard.h"
 #include "common/large/large.h"
 #include "common/process/process.h"
 #include "common/sync/lock.h"
@@ -374,7 +375,6 @@ HZ_COLD struct hz3_cache *hz3_cache_get(void) {
 void hz3_cache_empty(struct hz3_cache *c, enum hz_api api) {
   hz_store_relaxed(&c->busy, 1u);
   hz_signal_fence();
-  hz3_hard_empty(c, api);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
     bin_shrink(c, cls, 0);
@@ -399,6 +399,8 @@ static void cache_keep(struct hz3_cache *c) {
 }
 
 void hz3_cache_retire(void *cache) {
+  if (HZ_HARDENED)
+    hz_guard_thread_leave();
   hz3_cache = &hz3_cache_gone;
   cache_keep(cache);
 }

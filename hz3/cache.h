@@ -26,7 +26,6 @@
 
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
-#include "hz3/harden.h"
 #include "hz3/observe.h"
 #include "hz3/shape.h"
 
@@ -65,7 +64,6 @@ struct hz3_cache {
   struct hz3_cache *next;      // all caches ever made
   struct hz3_cache *next_free; // those of ended threads
   struct hz3_counts counts;
-  void *quarantine[HZ3_QUARANTINE_BLOCKS]; // variant hardened
   void *slots[];
 };
 

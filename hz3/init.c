@@ -3,6 +3,7 @@
 
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
+#include "common/guard/guard.h"
 #include "common/large/large.h"
 #include "hz3/cache.h"
 #include "hz3/options.h"
@@ -16,10 +17,10 @@ static void init(void) {
   hz_fail_set_backtrace(o->on_fault == 1);
   hz3_shape_init();
   if (HZ_HARDENED)
-    hz3_hard_init();
+    hz_guard_init(HZ3_SIDE_BYTES);
   hz3_tick_init(o->cache_max_bytes, (uint32_t)o->purge_delay_ms);
   struct hz_arena_config arena = {
-      .side_bytes = sizeof(struct hz3_span),
+      .side_bytes = HZ3_SIDE_BYTES,
       .purge_delay_ms = (uint32_t)o->purge_delay_ms,
       .huge_pages = o->huge_pages == 0,
       .memory_limit_bytes = o->memory_limit_bytes,
@@ -37,17 +38,23 @@ static void init(void) {
 static void before_fork(void) {
   hz3_cache_before_fork();
   hz3_span_before_fork();
+  if (HZ_HARDENED)
+    hz_guard_before_fork();
   hz_arena_before_fork();
 }
 
 static void after_fork_parent(void) {
   hz_arena_after_fork_parent();
+  if (HZ_HARDENED)
+    hz_guard_after_fork_parent();
   hz3_span_after_fork_parent();
   hz3_cache_after_fork_parent();
 }
 
 static void after_fork_child(void) {
   hz_arena_after_fork_child();
+  if (HZ_HARDENED)
+    hz_guard_after_fork_child();
   hz3_span_after_fork_child();
   hz3_cache_after_fork_child();
 }

@@ -14,15 +14,13 @@
 
 // ---- what a pointer is ----
 
-#define IS_LARGE 0u
+#define IS_LARGE HZ_CLASS_NONE
 
 static bool is_class(unsigned tag) {
   return tag >= HZ_CLASS_FIRST && tag <= HZ_CLASS_LAST;
 }
 
-// Returns: the class of the block that starts at p, or IS_LARGE for the large part to judge.
-// Whatever is no block ends the process.
-static unsigned block_class(const void *p, enum hz_api api) {
+unsigned hz3_block_class(const void *p, enum hz_api api) {
   uint64_t granule = hz_granule_of(p);
   if (granule >= hz_load_relaxed(&hz_arena.end))
     hz_fail_foreign_pointer(p, api);
@@ -108,7 +106,7 @@ HZ_NOINLINE void hz3_free_slow(void *p, enum hz_api api) {
     hz3_count_seen(HZ3_SEEN_NULL_FREE);
     return;
   }
-  unsigned cls = block_class(p, api);
+  unsigned cls = hz3_block_class(p, api);
   if (cls == IS_LARGE) {
     large_free(p, api);
     return;
@@ -127,7 +125,7 @@ HZ_NOINLINE void hz3_free_slow(void *p, enum hz_api api) {
 // ---- sizes ----
 
 size_t hz3_block_usable(const void *p, enum hz_api api) {
-  unsigned cls = block_class(p, api);
+  unsigned cls = hz3_block_class(p, api);
   return cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
 }
 
@@ -135,7 +133,7 @@ size_t hz3_block_usable(const void *p, enum hz_api api) {
 // block may be given back by the size it was asked for or, after realloc has left it in its place,
 // by one that is up to half as large. What operator new made was never reallocated.
 static void size_check(const void *p, size_t align, size_t bytes, enum hz_api api) {
-  unsigned cls = block_class(p, api), asked = IS_LARGE;
+  unsigned cls = hz3_block_class(p, api), asked = IS_LARGE;
   if (bytes <= HZ_CLASS_MAX_BYTES)
     asked = align <= HZ_MIN_ALIGN_BYTES ? hz_class_of(bytes) : hz_class_of_aligned(bytes, align);
   size_t usable = cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
@@ -173,7 +171,7 @@ static void *large_realloc(void *p, size_t bytes, enum hz_api api) {
 }
 
 void *hz3_block_realloc(void *p, size_t bytes, enum hz_api api) {
-  unsigned cls = block_class(p, api);
+  unsigned cls = hz3_block_class(p, api);
   if (cls == IS_LARGE)
     return large_realloc(p, bytes, api);
   size_t usable = hz_class_bytes(cls);

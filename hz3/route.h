@@ -12,8 +12,8 @@
 #define HZ3_ROUTE_H_
 
 #include "common/fail/fail.h"
+#include "common/guard/guard.h"
 #include "hz3/cache.h"
-#include "hz3/harden.h"
 
 HZ_EXTERN_C_BEGIN
 
@@ -108,11 +108,14 @@ void *hz3_block_aligned(size_t align, size_t bytes, enum hz_api api);
 void *hz3_block_zeroed(size_t bytes, enum hz_api api);
 void *hz3_block_realloc(void *p, size_t bytes, enum hz_api api);
 size_t hz3_block_usable(const void *p, enum hz_api api);
+// Returns: the class of the block that starts at p, HZ_CLASS_NONE for the large part to judge.
+// Whatever is no block ends the process.
+unsigned hz3_block_class(const void *p, enum hz_api api);
 
-// ---- what malloc and its kin call: plain blocks, or sealed ones in variant hardened ----
+// ---- what malloc and its kin call: plain blocks, behind the guard in variant hardened ----
 
 HZ_INLINE void *hz3_alloc(size_t bytes, enum hz_api api) {
-  return HZ_HARDENED ? hz3_hard_alloc(bytes, api) : hz3_block_alloc(bytes, api);
+  return HZ_HARDENED ? hz_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api) : hz3_block_alloc(bytes, api);
 }
 
 // The hot path of hz3_alloc alone, for operator new (common/abi): sealed blocks have none.
@@ -125,7 +128,7 @@ HZ_INLINE void *hz3_alloc_hit(size_t bytes) {
 // the process (variant fast: only where it costs nothing to see).
 HZ_INLINE void hz3_free(void *p, enum hz_api api) {
   if (HZ_HARDENED)
-    hz3_hard_free(p, api);
+    hz_guard_free(p, api);
   else
     hz3_block_free(p, api);
 }
@@ -137,8 +140,7 @@ HZ_INLINE void hz3_free_sized(void *p, size_t align, size_t bytes, enum hz_api a
     return;
   }
   if (HZ_HARDENED) {
-    if (p)
-      hz3_hard_free_sized(p, bytes, api);
+    hz_guard_free_sized(p, bytes, api);
     return;
   }
   // Sizes and alignments beyond the common case are looked at out of line.
@@ -150,16 +152,17 @@ HZ_INLINE void hz3_free_sized(void *p, size_t align, size_t bytes, enum hz_api a
 }
 
 HZ_INLINE void *hz3_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
-  return HZ_HARDENED ? hz3_hard_aligned(align, bytes, api) : hz3_block_aligned(align, bytes, api);
+  return HZ_HARDENED ? hz_guard_alloc(align, bytes, api) : hz3_block_aligned(align, bytes, api);
 }
 HZ_INLINE void *hz3_alloc_zeroed(size_t bytes, enum hz_api api) {
-  return HZ_HARDENED ? hz3_hard_zeroed(bytes, api) : hz3_block_zeroed(bytes, api);
+  return HZ_HARDENED ? hz_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api)
+                     : hz3_block_zeroed(bytes, api);
 }
 HZ_INLINE void *hz3_realloc(void *p, size_t bytes, enum hz_api api) {
-  return HZ_HARDENED ? hz3_hard_realloc(p, bytes, api) : hz3_block_realloc(p, bytes, api);
+  return HZ_HARDENED ? hz_guard_realloc(p, bytes, api) : hz3_block_realloc(p, bytes, api);
 }
 HZ_INLINE size_t hz3_usable(const void *p, enum hz_api api) {
-  return HZ_HARDENED ? hz3_hard_usable(p, api) : hz3_block_usable(p, api);
+  return HZ_HARDENED ? hz_guard_usable(p, api) : hz3_block_usable(p, api);
 }
 
 HZ_EXTERN_C_END

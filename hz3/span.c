@@ -165,7 +165,6 @@ static uint32_t span_open(unsigned cls) {
   s->list = HZ3_LIST_NONE;
   s->bits_batch = bits_batch;
   s->zeroed = run.zeroed;
-  s->epoch++;
   memset(bits_of(s), 0, (shape->span_blocks + 63u) / 64 * 8);
   records_open(cls, run.granule);
   hz3_count(cls, HZ3_STEP_OPENED, 1);

@@ -21,6 +21,7 @@
 
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
+#include "common/guard/guard.h"
 #include "common/sync/lock.h"
 #include "hz3/batch.h"
 
@@ -37,18 +38,14 @@ struct hz3_span {        // 128 bytes per granule; all fields under the class's 
   uint8_t cls, list;
   uint32_t bits_batch; // 0: `bits` serve
   bool zeroed;         // what is not carved yet reads as zero
-  uint16_t epoch;      // how often a span was opened here, for marks of freed blocks (harden.h)
   uint64_t bits[HZ3_SPAN_BITS_WORDS];
 };
 _Static_assert(sizeof(struct hz3_span) == 128, "two lines");
+// Of the side array, for each granule: the descriptor, and what the guard keeps.
+#define HZ3_SIDE_BYTES (sizeof(struct hz3_span) + HZ_GUARD_SIDE_BYTES)
 
 HZ_INLINE struct hz3_span *hz3_span_of(uint64_t granule) {
-  return (struct hz3_span *)(hz_arena_side + granule * sizeof(struct hz3_span));
-}
-// Requires: p lies in a span that is open. Returns: which of the spans that began there it is.
-HZ_INLINE uint32_t hz3_span_epoch(const void *p) {
-  uint64_t granule = hz_granule_of(p);
-  return hz3_span_of(granule - hz_load_relaxed(&hz_arena.granules[granule].index))->epoch;
+  return (struct hz3_span *)(void *)(hz_arena_side + granule * HZ3_SIDE_BYTES);
 }
 
 struct hz3_central {
@@ -61,7 +58,7 @@ struct hz3_central {
 extern HZ_HIDDEN struct hz3_central hz3_central[HZ_CLASS_COUNT];
 
 HZ_INLINE uint64_t hz3_granule_of_span(const struct hz3_span *s) {
-  return (uint64_t)(s - (const struct hz3_span *)hz_arena_side);
+  return (uint64_t)((const unsigned char *)s - hz_arena_side) / HZ3_SIDE_BYTES;
 }
 
 // Effect: writes up to `want` (> 0) addresses of blocks to out; opens a span only when there would

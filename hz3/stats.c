@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/abi/report.h"
+#include "common/guard/guard.h"
 #include "common/large/large.h"
 #include "hz3/cache.h"
 #include "hz3/init.h"
@@ -40,6 +41,11 @@ void hz3_stats(struct hz_stats *out) {
   out->live_bytes -= hz_min(cached, out->live_bytes);
   struct hz_large_stats large;
   hz_large_stats_read(&large);
+  if (HZ_HARDENED) { // freed, in quarantine
+    size_t blocks, bytes = hz_guard_held_bytes(&blocks);
+    large.live_bytes -= hz_min(bytes, large.live_bytes);
+    large.live_blocks -= hz_min(blocks, large.live_blocks);
+  }
   out->live_large_bytes = large.live_bytes;
   out->live_large_blocks = large.live_blocks;
   out->live_bytes += large.live_bytes;
@@ -63,6 +69,8 @@ bool hz3_trim(size_t keep_bytes) {
   (void)keep_bytes;
   if (!hz3_init_ensure())
     return false;
+  if (HZ_HARDENED)
+    (void)hz_guard_relieve(HZ_API_MALLOC_TRIM);
   if (hz3_cache != &hz3_cache_none && hz3_cache != &hz3_cache_gone)
     hz3_cache_empty(hz3_cache, HZ_API_MALLOC_TRIM);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)

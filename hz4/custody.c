@@ -52,10 +52,6 @@ void hz4_custody_enter_checked(unsigned cls, void *const *blocks, unsigned n) {
     enter(false, cls, blocks, n);
 }
 
-uint8_t *hz4_custody_byte(unsigned cls, void *p) {
-  return byte_of(cls >= INSIDE_CLASS, shift_of(cls), p);
-}
-
 // Effect: the granule has an array of `need` bytes, all 0. The one it had from an earlier span
 // serves if it is long enough.
 static bool array_open(struct hz4_span *d, uint32_t need) {

@@ -30,10 +30,6 @@ void hz4_custody_enter_checked(unsigned cls, void *const *blocks, unsigned n);
 // when the OS refuses metadata.
 bool hz4_custody_open_checked(unsigned cls, uint64_t granule, unsigned count);
 
-// Variant `hardened`: the byte of a block, LIVE while the program has it (guard.h).
-#define HZ4_CUSTODY_LIVE 2u
-uint8_t *hz4_custody_byte(unsigned cls, void *p);
-
 HZ_INLINE void hz4_custody_leave(unsigned cls, void *const *blocks, unsigned n) {
   if (!HZ_FAST)
     hz4_custody_leave_checked(cls, blocks, n);

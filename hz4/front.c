@@ -5,7 +5,6 @@
 #include "hz4/bound.h"
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
-#include "hz4/guard.h"
 #include "hz4/shard.h"
 
 struct hz4_front hz4_front;
@@ -82,7 +81,7 @@ void hz4_front_change_over(void) {
 
 void hz4_front_leave(void) {
   if (HZ_HARDENED)
-    hz4_guard_leave();
+    hz_guard_thread_leave();
   struct hz4_cache *own =
       hz4_self.state == HZ4_STATE_OWN ? (struct hz4_cache *)hz4_self.cache : NULL;
   hz4_self.api = HZ_API_THREAD_EXIT;

@@ -2,6 +2,7 @@
 
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
+#include "common/guard/guard.h"
 #include "common/large/large.h"
 #include "common/process/process.h"
 #include "hz4/bound.h"
@@ -28,6 +29,8 @@ static void begin(void) {
       .memory_limit_bytes = o->memory_limit,
   };
   (void)hz_arena_init(&arena); // where it fails every allocation will, and says so
+  if (HZ_HARDENED)
+    hz_guard_init(HZ4_SIDE_BYTES);
   const struct hz_large_config large = {
       .cache_max_bytes = o->cache_max,
       .cache_block_bytes = hz_min(o->cache_max, CACHED_LARGE_MAX_BYTES),
@@ -58,11 +61,15 @@ static void before_fork(void) {
     hz_lock_acquire(&first[i].lock, HZ_RANK_CENTRAL);
   for (unsigned i = 0; i < n_second; i++)
     hz_lock_acquire(&second[i].lock, HZ_RANK_CENTRAL);
+  if (HZ_HARDENED)
+    hz_guard_before_fork();
   hz_arena_before_fork();
 }
 
 static void after_fork_parent(void) {
   hz_arena_after_fork_parent();
+  if (HZ_HARDENED)
+    hz_guard_after_fork_parent();
   for (unsigned i = 0; i < HZ4_MID_CLASSES; i++)
     hz_lock_release(&hz4_mid_central[i].lock, HZ_RANK_CENTRAL);
   for (unsigned i = 0; i < HZ4_MID_FIRST_CLASS; i++)
@@ -72,6 +79,8 @@ static void after_fork_parent(void) {
 
 static void after_fork_child(void) {
   hz_arena_after_fork_child();
+  if (HZ_HARDENED)
+    hz_guard_after_fork_child();
   for (unsigned i = 0; i < HZ4_MID_CLASSES; i++)
     hz_lock_reset_after_fork(&hz4_mid_central[i].lock);
   for (unsigned i = 0; i < HZ4_MID_FIRST_CLASS; i++)

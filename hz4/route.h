@@ -22,10 +22,10 @@
 #include "common/abi/stats.h"
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
+#include "common/guard/guard.h"
 #include "common/sizeclass/sizeclass.h"
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
-#include "hz4/guard.h"
 #include "hz4/observe.h"
 #include "hz4/self.h"
 #include "hz4/span.h"
@@ -116,12 +116,11 @@ HZ_INLINE void hz4_route_free(void *p, enum hz_api api) {
 // ---- what the surface calls: the routes, behind the guard in `hardened`
 
 HZ_INLINE void *hz4_alloc(size_t bytes, enum hz_api api) {
-  return HZ_HARDENED ? hz4_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api)
-                     : hz4_route_alloc(bytes, api);
+  return HZ_HARDENED ? hz_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api) : hz4_route_alloc(bytes, api);
 }
 HZ_INLINE void hz4_free(void *p, enum hz_api api) {
   if (HZ_HARDENED)
-    hz4_guard_free(p, api);
+    hz_guard_free(p, api);
   else
     hz4_route_free(p, api);
 }

@@ -149,7 +149,7 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
 
 void *hz4_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
   if (HZ_HARDENED)
-    return hz4_guard_alloc(align, bytes, api);
+    return hz_guard_alloc(align, bytes, api);
   if (align <= HZ_MIN_ALIGN_BYTES)
     return hz4_alloc(bytes, api);
   unsigned cls = hz_class_of_aligned(bytes, align);
@@ -163,7 +163,7 @@ void *hz4_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
 
 void *hz4_alloc_zeroed(size_t bytes, enum hz_api api) {
   if (HZ_HARDENED)
-    return hz4_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api); // zero already
+    return hz_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api); // zero already
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
     return HZ_LIKELY(hz4_route_enter()) ? large_alloc(bytes, HZ_MIN_ALIGN_BYTES, true)
                                         : no_memory();
@@ -173,7 +173,7 @@ void *hz4_alloc_zeroed(size_t bytes, enum hz_api api) {
 
 size_t hz4_usable(const void *p, enum hz_api api) {
   if (HZ_HARDENED)
-    return hz4_guard_usable(p, api);
+    return hz_guard_usable(p, api);
   unsigned cls = hz4_class_checked((void *)(uintptr_t)p, api);
   return cls ? hz_class_bytes(cls) : hz_large_usable(p, api);
 }
@@ -186,7 +186,7 @@ static bool may_stay(size_t have, size_t bytes) {
 
 void *hz4_realloc(void *p, size_t bytes, enum hz_api api) {
   if (HZ_HARDENED)
-    return hz4_guard_realloc(p, bytes, api);
+    return hz_guard_realloc(p, bytes, api);
   unsigned cls = hz4_class_checked(p, api);
   size_t have = cls ? hz_class_bytes(cls) : hz_large_usable(p, api);
   if (cls == HZ_CLASS_NONE && bytes > HZ_CLASS_MAX_BYTES) {
@@ -219,7 +219,7 @@ static void size_checked(void *p, size_t align, size_t bytes, enum hz_api api) {
 
 void hz4_free_sized(void *p, size_t align, size_t bytes, enum hz_api api) {
   if (HZ_HARDENED) {
-    hz4_guard_free_sized(p, bytes, api);
+    hz_guard_free_sized(p, bytes, api);
     return;
   }
   if (!HZ_FAST && p != NULL)
@@ -232,5 +232,7 @@ bool hz4_trim(size_t keep_bytes) {
   if (!hz4_route_enter())
     return false;
   hz4_self.api = HZ_API_MALLOC_TRIM;
+  if (HZ_HARDENED)
+    (void)hz_guard_relieve(HZ_API_MALLOC_TRIM);
   return hz4_trim_all() > 0;
 }

@@ -19,6 +19,7 @@
 #define HZ4_SPAN_H_
 
 #include "common/arena/arena.h"
+#include "common/guard/guard.h"
 #include "common/sizeclass/sizeclass.h"
 #include "common/sync/lock.h"
 
@@ -47,7 +48,7 @@ struct hz4_span {
 };
 #define HZ4_SPAN_BYTES sizeof(struct hz4_span)
 // Behind the descriptor a line of custody bytes, where the variant has them.
-#define HZ4_SIDE_BYTES (HZ_FAST ? HZ4_SPAN_BYTES : 2 * HZ4_SPAN_BYTES)
+#define HZ4_SIDE_BYTES ((HZ_FAST ? HZ4_SPAN_BYTES : 2 * HZ4_SPAN_BYTES) + HZ_GUARD_SIDE_BYTES)
 _Static_assert(sizeof(struct hz4_span) == 64, "one line per granule");
 
 HZ_INLINE struct hz4_span *hz4_span_at(uint64_t granule) {

@@ -1,6 +1,7 @@
 // The figures behind mallinfo2, malloc_stats and malloc_info.
 #include <string.h>
 
+#include "common/guard/guard.h"
 #include "common/large/large.h"
 #include "hz4/bound.h"
 #include "hz4/depot.h"
@@ -46,6 +47,11 @@ void hz4_stats(struct hz_stats *out) {
     return;
   struct hz_large_stats large;
   hz_large_stats_read(&large);
+  if (HZ_HARDENED) { // freed, in quarantine
+    size_t blocks, bytes = hz_guard_held_bytes(&blocks);
+    large.live_bytes -= hz_min(bytes, large.live_bytes);
+    large.live_blocks -= hz_min(blocks, large.live_blocks);
+  }
   out->live_large_bytes = large.live_bytes;
   out->live_large_blocks = large.live_blocks;
   hz4_thread_caches_each(add_cache, &out->cached_thread_bytes);

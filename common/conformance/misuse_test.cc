@@ -55,6 +55,8 @@ const Misuse kMisuses[] = {
     {"free_before_block", "invalid free|foreign pointer|double free", "free", kInvalidFree, false},
     {"free_never_allocated", "invalid free|foreign pointer|double free", "free", kInvalidFree,
      false},
+    {"free_never_handed_out", "invalid free|foreign pointer|double free", "free", kDoubleFree,
+     false},
 
     {"free_stack", kForeign, "free", kInvalidFree, false},
     {"realloc_stack", kForeign, "realloc", kInvalidFree, false},

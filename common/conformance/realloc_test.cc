@@ -4,8 +4,6 @@
 #include "common/conformance/probe.h"
 #include "common/conformance/subject.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -178,15 +176,6 @@ TEST(Realloc, ShrinkingALargeBlockReturnsItsTail) {
   const size_t full = rss_bytes();
   block = api::realloc(block, kMiB);
   ASSERT_NE(block, nullptr);
-  // At once, or, where the allocator had reason to keep it, after its delay and some activity.
-  for (int i = 0; i < 500 && rss_bytes() + 150 * kMiB >= full; ++i) {
-    for (size_t bytes = 16; bytes <= 64 * 1024; bytes *= 2)
-      api::free(api::malloc(bytes));
-    // The hardened quarantine stands between these calls and the slow paths that look at the clock.
-    if (i == 100 && subject().variant == Variant::kHardened)
-      (void)api::malloc_trim(0);
-    usleep(10000);
-  }
   EXPECT_LT(rss_bytes() + 150 * kMiB, full);
   api::free(block);
 }

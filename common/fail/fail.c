@@ -105,7 +105,7 @@ void hz_fail_double_free(const void *p, size_t bytes, enum hz_api api) {
 }
 
 void hz_fail_invalid_free(const void *p, size_t bytes, enum hz_api api) {
-  char detail[64] = "";
+  char detail[64] = "in no block";
   if (bytes != 0)
     hz_format(detail, sizeof detail, "not the start of a %zu-byte block", bytes);
   fault("invalid free", p, api, detail);
@@ -123,17 +123,22 @@ void hz_fail_size_mismatch(const void *p, size_t given, size_t actual, enum hz_a
   fault("size mismatch", p, api, detail);
 }
 
-void hz_fail_overflow(const void *p, size_t bytes, enum hz_api api) {
-  fault_in_block("overflow", p, bytes, api);
+void hz_fail_overflow(const void *p, size_t asked, size_t bytes, enum hz_api api) {
+  char detail[96];
+  if (asked == SIZE_MAX)
+    hz_format(detail, sizeof detail, "%zu-byte block", bytes);
+  else
+    hz_format(detail, sizeof detail, "%zu bytes in a %zu-byte block", asked, bytes);
+  fault("overflow", p, api, detail);
 }
 
 void hz_fail_write_after_free(const void *p, size_t bytes, enum hz_api api) {
   fault_in_block("write after free", p, bytes, api);
 }
 
-void hz_fail_family_mismatch(const void *p, enum hz_api got, enum hz_api freed) {
-  char detail[64];
-  hz_format(detail, sizeof detail, "allocated by %s", hz_api_name(got));
+void hz_fail_family_mismatch(const void *p, size_t asked, enum hz_api got, enum hz_api freed) {
+  char detail[96];
+  hz_format(detail, sizeof detail, "%zu bytes allocated by %s", asked, hz_api_name(got));
   fault("family mismatch", p, freed, detail);
 }
 

@@ -50,9 +50,12 @@ _Noreturn void hz_fail_invalid_free(const void *p, size_t bytes, enum hz_api api
 // Not from this allocator: stack, static, another mapping, unmapped.
 _Noreturn void hz_fail_foreign_pointer(const void *p, enum hz_api api);
 _Noreturn void hz_fail_size_mismatch(const void *p, size_t given, size_t actual, enum hz_api api);
-_Noreturn void hz_fail_overflow(const void *p, size_t bytes, enum hz_api api);
+// asked: what the program asked for, SIZE_MAX when that is not known any more; bytes: the block's.
+_Noreturn void hz_fail_overflow(const void *p, size_t asked, size_t bytes, enum hz_api api);
 _Noreturn void hz_fail_write_after_free(const void *p, size_t bytes, enum hz_api api);
-_Noreturn void hz_fail_family_mismatch(const void *p, enum hz_api got, enum hz_api freed);
+// asked: as above.
+_Noreturn void hz_fail_family_mismatch(const void *p, size_t asked, enum hz_api got,
+                                       enum hz_api freed);
 _Noreturn void hz_fail_corrupt(const void *p, const char *what); // "corrupt metadata"
 _Noreturn void hz_fail_assert(const char *text, const char *file, int line);
 

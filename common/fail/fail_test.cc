@@ -137,20 +137,22 @@ TEST(Fail, OneLineForEachFault) {
   expect_line([] { hz_fail_double_free(kPointer, 0, HZ_API_DELETE_ARRAY); },
               "hz9: double free: " + where + "operator delete\\[\\]" + thread);
   expect_line([] { hz_fail_invalid_free(kPointer, 0, HZ_API_REALLOC); },
-              "hz9: invalid free: " + where + "realloc" + thread);
+              "hz9: invalid free: " + where + "realloc \\(in no block\\)" + thread);
   expect_line([] { hz_fail_invalid_free(kPointer, 64, HZ_API_FREE); },
               "hz9: invalid free: " + where + "free \\(not the start of a 64-byte block\\)" +
                   thread);
   expect_line([] { hz_fail_size_mismatch(kPointer, 10, 64, HZ_API_FREE_SIZED); },
               "hz9: size mismatch: " + where + "free_sized \\(size 10 given, 64-byte block\\)" +
                   thread);
-  expect_line([] { hz_fail_overflow(kPointer, 32, HZ_API_FREE); },
+  expect_line([] { hz_fail_overflow(kPointer, SIZE_MAX, 32, HZ_API_FREE); },
               "hz9: overflow: " + where + "free \\(32-byte block\\)" + thread);
+  expect_line([] { hz_fail_overflow(kPointer, 20, 32, HZ_API_FREE); },
+              "hz9: overflow: " + where + "free \\(20 bytes in a 32-byte block\\)" + thread);
   expect_line([] { hz_fail_write_after_free(kPointer, 32, HZ_API_MALLOC); },
               "hz9: write after free: " + where + "malloc \\(32-byte block\\)" + thread);
-  expect_line([] { hz_fail_family_mismatch(kPointer, HZ_API_NEW_ARRAY, HZ_API_FREE); },
-              "hz9: family mismatch: " + where + "free \\(allocated by operator new\\[\\]\\)" +
-                  thread);
+  expect_line([] { hz_fail_family_mismatch(kPointer, 20, HZ_API_NEW_ARRAY, HZ_API_FREE); },
+              "hz9: family mismatch: " + where +
+                  "free \\(20 bytes allocated by operator new\\[\\]\\)" + thread);
   expect_line([] { hz_fail_corrupt(kPointer, "span header"); },
               "hz9: corrupt metadata: 0x7f12a0010040 \\(span header\\)" + thread);
   expect_line([] { hz_fail_assert("a == b", "x.c", 42); },

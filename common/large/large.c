@@ -88,11 +88,21 @@ static void records_set(uint64_t granule, uint64_t count, uint8_t flags) {
   hz_store_relaxed(record_at(granule), record_of((uint32_t)count, HZ_TAG_LARGE, flags));
 }
 
+// Returns: the size of the live large block around p, 0 when there is none. Slow.
+static size_t block_around(const void *p) {
+  uint64_t granule = hz_granule_of(p), at = granule;
+  while (at > 0 && record_tag(hz_load_relaxed(record_at(at))) == HZ_TAG_LARGE_INSIDE)
+    at--;
+  uint64_t record = hz_load_relaxed(record_at(at));
+  bool around = record_tag(record) == HZ_TAG_LARGE && granule - at < record_count(record);
+  return around ? (size_t)record_count(record) * HZ_GRANULE_BYTES : 0;
+}
+
 _Noreturn static void fault(const void *p, uint64_t record, enum hz_api api) {
   if (record_tag(record) == HZ_TAG_NONE && (record_flags(record) & HZ_LARGE_WAS_FREED) &&
       hz_is_aligned((uintptr_t)p, HZ_GRANULE_BYTES))
     hz_fail_double_free(p, (size_t)record_count(record) * HZ_GRANULE_BYTES, api);
-  hz_fail_invalid_free(p, 0, api);
+  hz_fail_invalid_free(p, block_around(p), api);
 }
 
 // Returns: the record of the live large block that starts at p; ends the process when there is
@@ -290,8 +300,15 @@ static void resize_counted(void *p, uint64_t old_count, uint64_t new_count) {
   hz_add_relaxed(&totals.live_bytes, (new_count - old_count) * HZ_GRANULE_BYTES);
 }
 
+// Variant hardened: what lay in memory that goes back is not to be read after it.
+static void forget(void *p, size_t bytes) {
+  if (HZ_HARDENED && !hz_os_purge(p, bytes))
+    memset(p, 0, bytes);
+}
+
 static void shrink(void *p, uint64_t old_count, uint64_t new_count) {
   uint64_t granule = hz_granule_of(p);
+  forget(hz_granule_address(granule + new_count), (old_count - new_count) * HZ_GRANULE_BYTES);
   resize_counted(p, old_count, new_count);
   if (record_flags(hz_load_relaxed(record_at(granule))) & WAS_MOVED)
     hz_run_free_moved(granule + new_count, old_count - new_count);
@@ -308,6 +325,7 @@ static void *grow_elsewhere(void *p, uint64_t old_count, size_t bytes, enum hz_a
     if (!q)
       return NULL;
     memcpy(q, p, old_bytes);
+    forget(p, old_bytes);
     hz_large_free(p, api);
     return q;
   }
@@ -327,6 +345,7 @@ static void *grow_elsewhere(void *p, uint64_t old_count, size_t bytes, enum hz_a
       hz_run_free_purged(granule, count);
   } else {
     memcpy(q, p, old_bytes);
+    forget(p, old_bytes);
     hz_large_free(p, api);
   }
   return q;

@@ -1,4 +1,5 @@
-// free of the neighbour behind the highest block: a place for a block that was never handed out.
+// free of what lies far behind the highest block: a place for a block that was never handed out,
+// nor taken by a cache.
 #include "common/conformance/misuse/misuse.h"
 
 #include <stdint.h>
@@ -13,7 +14,7 @@ void misuse(size_t size) {
       distance = blocks[j] > blocks[i] && blocks[j] - blocks[i] < distance ? blocks[j] - blocks[i]
                                                                            : distance;
   }
-  void *never = (void *)(highest + distance);
+  void *never = (void *)(highest + 150 * distance);
   about(never);
   do_free(never);
   committed();
