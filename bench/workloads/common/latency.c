@@ -137,14 +137,16 @@ void wl_latency_free(void *block) {
   wl_latency_count(ticks_now() - begin);
 }
 
-// Returns: the end of the bucket below which SHARE of the samples lie.
-static double percentile(const uint64_t *of, uint64_t samples, double share, double scale) {
+// Returns: the end of the bucket below which SHARE of the samples lie, never above the longest.
+static double percentile(const uint64_t *of, uint64_t samples, double share, uint64_t max,
+                         double scale) {
   const double wanted = share * (double)samples;
   uint64_t seen = 0;
   for (unsigned i = 0; i < WL_LATENCY_BUCKETS; i++) {
     seen += of[i];
     if (seen > 0 && (double)seen >= wanted) {
-      return (double)wl_latency_bucket_end(i) * scale;
+      const uint64_t end = wl_latency_bucket_end(i);
+      return (double)(end < max ? end : max) * scale;
     }
   }
   return 0;
@@ -156,10 +158,10 @@ static struct wl_latency_summary summarise(const uint64_t *of, uint64_t max) {
     summary.samples += of[i];
   }
   const double scale = ns_per_tick();
-  summary.p50_ns = percentile(of, summary.samples, 0.5, scale);
-  summary.p99_ns = percentile(of, summary.samples, 0.99, scale);
-  summary.p999_ns = percentile(of, summary.samples, 0.999, scale);
-  summary.p9999_ns = percentile(of, summary.samples, 0.9999, scale);
+  summary.p50_ns = percentile(of, summary.samples, 0.5, max, scale);
+  summary.p99_ns = percentile(of, summary.samples, 0.99, max, scale);
+  summary.p999_ns = percentile(of, summary.samples, 0.999, max, scale);
+  summary.p9999_ns = percentile(of, summary.samples, 0.9999, max, scale);
   summary.max_ns = (double)max * scale;
   return summary;
 }

@@ -44,6 +44,14 @@ TEST(Latency, PercentilesOfAKnownSet) {
   EXPECT_LE(summary.p999_ns, summary.p9999_ns);
 }
 
+TEST(Latency, NoPercentileLiesAboveTheLongest) {
+  static struct wl_latency_window window;
+  wl_latency_since(&window);
+  wl_latency_count(1000001); // its bucket ends above it
+  const struct wl_latency_summary summary = wl_latency_since(&window);
+  EXPECT_EQ(summary.p9999_ns, summary.max_ns);
+}
+
 TEST(Latency, AWindowHoldsWhatCameAfterTheLast) {
   static struct wl_latency_window window;
   wl_latency_since(&window);
