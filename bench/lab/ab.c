@@ -185,10 +185,13 @@ int command_ab(struct launcher *l, int argc, char **argv) {
                "A.so B.so | GENERATION BOX | archive/GENERATION/BOX  [build-level] [only]");
   if (config.resume != NULL)
     lab_refuse("ab does not resume; its rounds must stand in one run.");
+  if (config.linked)
+    lab_refuse("ab preloads the two shared objects it judges; it takes no --linked.");
   struct manner manner = name_pair(&config);
   settle(&config, &targets, manner.only);
   if (!session_open(&s, l, &config))
     return 128 + interrupt_seen();
+  build_forget(); /* what is measured is pinned by now */
   double threshold = manner.build_level ? DECIDE_BUILD_THRESHOLD : DECIDE_RUN_TIME_THRESHOLD;
   pairs_start(&pairs, &s, &targets);
   struct decide_result result = run_rounds(&s, &pairs, threshold, &failed);

@@ -153,19 +153,23 @@ static void write_page(const struct ab_record *r, FILE *out) {
   json_t *cpu = json_object_get(json_object_get(s->meta, "machine"), "cpu");
   fprintf(out, "# %s against %s\n\n", name_of(r, 1), name_of(r, 0));
   write_verdict(r, out);
-  fprintf(out, "\n- Command: `%s`\n- Seed: %llu\n- Threshold: %+.1f %%\n", command,
+  fprintf(out, "\n- Verdict: %s\n", decision_name(r->result.decision));
+  if (r->result.decision != DECISION_GO)
+    fprintf(out, "- Lost because: %s.\n", r->result.reason);
+  fprintf(out, "- Command: `%s`\n- Seed: %llu\n- Threshold: %+.1f %%\n", command,
           (unsigned long long)s->config.seed, 100 * r->threshold);
   for (int which = 0; which < 2; which++)
     fprintf(out, "- %s: %s, SHA-256 `%s`\n", which == 0 ? "A" : "B", name_of(r, which),
             s->contenders.at[which].pin.sha256);
-  fprintf(out, "- Revision: %s\n- Machine: %s, %lld CPUs, Linux %s\n\n",
+  fprintf(out, "- Measured at: %s\n- Machine: %s, %lld CPUs, Linux %s\n\n",
           commit ? commit : "unknown", json_string_value(json_object_get(cpu, "model")),
           (long long)json_integer_value(json_object_get(cpu, "online")),
           json_string_value(json_object_get(json_object_get(s->meta, "machine"), "kernel")));
   struct table t = lanes_table(r);
   table_markdown(&t, out);
   table_clear(&t);
-  write_hottest(r, out);
+  if (!s->config.no_report)
+    write_hottest(r, out);
   write_risk(r, out);
   free(command);
 }

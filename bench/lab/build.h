@@ -21,9 +21,17 @@ struct build_pair {
  * build. */
 void build_pair_find(struct build_pair *pair, char *const *words, size_t n);
 
-/* Effect: builds one file of the tree ("hz4/libhz4_observe.so"). Returns: its path, or NULL when it
- * could not be built (the reason is on stderr); ownership: the caller's. */
-char *build_file(const char *tree, const char *relative);
+/* Effect: builds one file of the tree ("hz4/libhz4.so"), with a flag of Bazel's or NULL. Returns:
+ * its path, or NULL when it could not be built (the reason is on stderr); ownership: the caller's.
+ */
+char *build_file(const char *tree, const char *flag, const char *relative);
+
+/* Effect: copies a built file to where later builds do not touch it. Returns: its path, or NULL;
+ * ownership: the caller's. The copies go with build_forget. */
+char *build_keep(const char *path, const char *name);
+
+/* Effect: removes what build_keep keeps. */
+void build_forget(void);
 
 #ifdef __cplusplus
 }

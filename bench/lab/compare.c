@@ -3,6 +3,7 @@
 #include "bench/lab/commands.h"
 #include "bench/lab/icount.h"
 #include "bench/lab/interrupt.h"
+#include "bench/lab/os_calls.h"
 #include "bench/lab/profile.h"
 #include "bench/lab/report.h"
 #include "bench/lab/roster.h"
@@ -25,7 +26,7 @@ static const char about[] = "Compares allocators: every one under the same condi
 
 static const char about_full[] =
     "The whole matrix: every lane, touched and untouched, eleven rounds, memory, then profiles. "
-    "Hours; safe to "
+    "The scorecard's kernel calls close it. Hours; safe to "
     "leave alone for a night.\v--resume DIR goes on with the first cell that is missing.";
 
 static void list_everything(void) {
@@ -83,6 +84,8 @@ static int measure(struct launcher *l, const struct config *config, bool with_pr
     return 128 + interrupt_seen();
   enum run_outcome outcome = run_plan(&s);
   if (outcome == RUN_COMPLETE && with_profiles && !profile_rows(&s))
+    outcome = RUN_INTERRUPTED;
+  if (outcome == RUN_COMPLETE && s.config.os_calls && !os_calls_run(&s, stdout))
     outcome = RUN_INTERRUPTED;
   if (outcome == RUN_INTERRUPTED)
     fprintf(stderr, "\ninterrupted: this is what is done; --resume %s goes on.\n", s.dir);
@@ -167,6 +170,7 @@ int command_full(struct launcher *l, int argc, char **argv) {
   config_parse(&config, argc, argv, about_full, NULL);
   check_against(&config);
   config.quick = false;
+  config.os_calls = true;
   if (!config.lanes_said)
     choose_full(&config);
   config_settle(&config);

@@ -68,15 +68,16 @@ static bool warm(struct session *s, const struct plan_row *row) {
 
 static bool run_floor(struct session *s, const struct plan_row *row, double seconds) {
   const struct roster_entry *entry = roster_find("null");
-  char *path = where_built(entry->built);
+  char *path = where_built(s->config.linked ? "bench/linked/null/probe" : entry->built);
   if (path == NULL || row->lane == NULL || (row->lane->flags & LANE_APP) != 0 || s->config.check ||
       journal_find(&s->journal, PASS_FLOOR, row->name, entry->name, 1) != NULL) {
     free(path);
     return true;
   }
-  struct contender null = {.source = path, .is_peer = false};
+  struct contender null = {.source = path, .is_linked = s->config.linked};
   snprintf(null.name, sizeof null.name, "%s", entry->name);
-  null.pin = pin_copy(s->pins, path, "null.so");
+  char *name = contender_pin_name(&null);
+  null.pin = pin_copy(s->pins, path, name);
   struct cell_wish wish = {.row = row,
                            .contender = &null,
                            .pass = PASS_FLOOR,
@@ -89,6 +90,7 @@ static bool run_floor(struct session *s, const struct plan_row *row, double seco
     journal_add(&s->journal, &r);
   else if (good)
     session_note(s, "no floor for %s: the null allocator ended by %s", row->name, r.detail);
+  free(name);
   free(null.pin.path);
   free(path);
   return good;

@@ -3,6 +3,7 @@
 #include "bench/lab/lanes.h"
 #include "bench/lab/random.h"
 #include "bench/lab/roster.h"
+#include "bench/lab/where.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,9 @@ enum option_key {
   KEY_APP,
   KEY_APP_NAME,
   KEY_LATENCY,
+  KEY_LINKED,
   KEY_ICOUNT,
+  KEY_OS_CALLS,
   KEY_NO_REPORT,
 };
 
@@ -47,10 +50,14 @@ static const struct argp_option options[] = {
     {"check", KEY_CHECK, 0, 0, "the workloads verify every block's contents (slower)", 1},
     {"app", KEY_APP, "COMMAND", 0, "measures any command instead of lanes (or APP_CMD)", 1},
     {"app-name", KEY_APP_NAME, "NAME", 0, "its name in the tables (or APP_NAME)", 1},
+    {"linked", KEY_LINKED, 0, 0,
+     "the workloads with each allocator's static library inside, instead of preloading", 1},
     {"latency", KEY_LATENCY, 0, 0, "adds a pass of its own that samples the time of single calls",
      1},
     {"icount", KEY_ICOUNT, 0, 0,
      "counts instructions under callgrind instead of time, on one-thread lanes", 1},
+    {"os-calls", KEY_OS_CALLS, 0, 0,
+     "adds a count of mmap, munmap and madvise for each operation in steady state", 1},
     {0, 0, 0, 0, "How often and how long:", 2},
     {"quick", KEY_QUICK, 0, 0, "five minutes in all: fewer lanes, short cells (the default)", 2},
     {"record", KEY_RECORD, 0, 0, "a run to quote: 11 rounds, full length", 2},
@@ -70,7 +77,7 @@ static const struct argp_option options[] = {
     {"resume", KEY_RESUME, "DIR", 0, "goes on with the first cell that is missing there", 3},
     {"against", KEY_AGAINST, "DIR", 0, "compares with an earlier run", 3},
     {"list", KEY_LIST, 0, 0, "lists lanes and allocators", 3},
-    {"no-report", KEY_NO_REPORT, 0, 0, "leaves report.html out", 3},
+    {"no-report", KEY_NO_REPORT, 0, 0, "leaves report.html out (ab: the hottest functions)", 3},
     {0},
 };
 
@@ -236,6 +243,12 @@ static error_t take_option(int key, char *value, struct argp_state *state) {
   case KEY_LATENCY:
     c->latency = true;
     return 0;
+  case KEY_LINKED:
+    c->linked = true;
+    return 0;
+  case KEY_OS_CALLS:
+    c->os_calls = true;
+    return 0;
   case KEY_ICOUNT:
     c->icount = true;
     return 0;
@@ -267,6 +280,19 @@ static error_t take_option(int key, char *value, struct argp_state *state) {
 
 const struct argp config_argp = {.options = options, .parser = take_option};
 
+/* Effect: keeps the command line as a person would type it: where Bazel put the program is no part
+ * of it. */
+static void take_words(struct config *config, int argc, char **argv) {
+  const char *slash = strrchr(argv[0], '/');
+  const char *name = slash != NULL ? slash + 1 : argv[0];
+  if (where_source() != NULL)
+    strings_take(&config->words, lab_format("bazel run //bench:%s --", name));
+  else
+    strings_add(&config->words, name);
+  for (int i = 1; i < argc; i++)
+    strings_add(&config->words, argv[i]);
+}
+
 void config_parse(struct config *config, int argc, char **argv, const char *about,
                   const char *usage) {
   struct argp argp = config_argp;
@@ -279,8 +305,7 @@ void config_parse(struct config *config, int argc, char **argv, const char *abou
   config->app_name = getenv("APP_NAME");
   if (config->app != NULL && getenv("APP_RUNS") != NULL)
     config->runs = whole("runs (APP_RUNS)", getenv("APP_RUNS"), 1);
-  for (int i = 0; i < argc; i++)
-    strings_add(&config->words, argv[i]);
+  take_words(config, argc, argv);
   argp.doc = about;
   argp.args_doc = usage;
   argp_err_exit_status = LAB_EXIT_REFUSED;
@@ -290,6 +315,10 @@ void config_parse(struct config *config, int argc, char **argv, const char *abou
     lab_refuse("'%s' is not an option; see --help.", config->rest.at[0]);
   if (config->resume != NULL && config->out != NULL)
     lab_refuse("--resume and --out name two folders; say one.");
+  if (config->linked && config->objects.n > 0)
+    lab_refuse("--linked measures what the tree links; --so names an object to preload: say one.");
+  if (config->linked && config->app != NULL)
+    lab_refuse("--linked cannot link a program of the machine (--app) to an allocator.");
 }
 
 void config_settle(struct config *c) {

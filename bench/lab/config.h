@@ -54,7 +54,9 @@ struct config {
   bool classic;
   bool check;
   bool latency;
+  bool linked; /* each workload with the allocator's static library inside, nothing preloaded */
   bool icount;
+  bool os_calls;
   bool list;
   bool no_report;
   /* Makes the rows in the place of plan_make, for a subcommand with rows of its own; NULL:

@@ -29,8 +29,8 @@ static void check_name(const char *name) {
     lab_refuse("'%s' is too long a name for an allocator.", name);
 }
 
-struct contender *contenders_add(struct contenders *list, const char *name, const char *path,
-                                 bool is_peer, const char *setting) {
+static struct contender *add(struct contenders *list, const char *name, const char *path,
+                             bool is_peer, const char *setting) {
   check_name(name);
   for (size_t i = 0; i < list->n; i++)
     if (strcmp(list->at[i].name, name) == 0)
@@ -42,9 +42,28 @@ struct contender *contenders_add(struct contenders *list, const char *name, cons
   c->source = lab_copy(path);
   c->is_peer = is_peer;
   c->setting = setting;
+  return c;
+}
+
+struct contender *contenders_add(struct contenders *list, const char *name, const char *path,
+                                 bool is_peer, const char *setting) {
+  struct contender *c = add(list, name, path, is_peer, setting);
   const char *why = elf_inspect(path, &c->facts);
   if (why != NULL)
     lab_refuse("%s (%s) %s.", path, name, why);
+  return c;
+}
+
+struct contender *contenders_add_linked(struct contenders *list, const char *name, const char *path,
+                                        bool is_peer, const char *setting) {
+  struct contender *c = add(list, name, path, is_peer, setting);
+  const struct roster_entry *e = roster_find(name);
+  const char *why = elf_inspect_program(path, &c->facts);
+  if (why == NULL && e != NULL && e->built != NULL && !c->facts.has_malloc)
+    why = "has no malloc of its own linked in";
+  if (why != NULL)
+    lab_refuse("%s (%s) %s.", path, name, why);
+  c->is_linked = true;
   return c;
 }
 
@@ -57,8 +76,25 @@ static char *object_for(const struct config *config, const char *name) {
   return NULL;
 }
 
+/* Effect: adds an allocator by the probe that is linked to it; the C library's is the plain one. */
+static void add_linked(struct contenders *list, const struct roster_entry *e, bool by_name) {
+  char *relative =
+      e->built != NULL ? lab_format("bench/linked/%s/probe", e->name) : lab_copy("bench/lab/probe");
+  char *path = where_built(relative);
+  if (path == NULL && by_name)
+    lab_refuse("no program of the lab is linked to %s.", e->name);
+  if (path != NULL)
+    contenders_add_linked(list, e->name, path, e->is_peer, e->setting);
+  free(path);
+  free(relative);
+}
+
 static void add_known(struct contenders *list, const struct config *config,
                       const struct roster_entry *e, bool by_name) {
+  if (config->linked) {
+    add_linked(list, e, by_name);
+    return;
+  }
   char *path = object_for(config, e->name);
   if (path == NULL && e->built != NULL)
     path = where_built(e->built);
@@ -107,9 +143,13 @@ void contenders_choose(struct contenders *list, const struct config *config) {
     lab_refuse("no allocator to measure; known: %s.", known_names());
 }
 
+char *contender_pin_name(const struct contender *c) {
+  return lab_format("%s.%s", c->name, c->is_linked ? "probe" : "so");
+}
+
 void contenders_pin(struct contenders *list, const char *folder) {
   for (size_t i = 0; i < list->n; i++) {
-    char *name = lab_format("%s.so", list->at[i].name);
+    char *name = contender_pin_name(&list->at[i]);
     list->at[i].pin = pin_copy(folder, list->at[i].source, name);
     free(name);
   }
@@ -127,7 +167,8 @@ struct strings contender_environment(const struct contender *c, const struct con
     strings_add(&env, c->setting);
   for (size_t i = 0; i < config->env.n; i++)
     strings_add(&env, config->env.at[i]);
-  strings_take(&env, lab_format("LD_PRELOAD=%s", c->pin.path));
+  if (!c->is_linked)
+    strings_take(&env, lab_format("LD_PRELOAD=%s", c->pin.path));
   return env;
 }
 
@@ -139,7 +180,7 @@ char *probe_objection(const char *output, const char *path) {
     bool good = strstr(output, expected) != NULL;
     free(expected);
     if (!good)
-      return lab_format("%s does not land in the preloaded file", must[i]);
+      return lab_format("%s does not land in the measured file", must[i]);
   }
   const char *maps = strstr(output, "\nMAP ");
   switch (proc_maps_text(maps != NULL ? maps + 1 : "", path, which, sizeof which)) {
@@ -148,8 +189,15 @@ char *probe_objection(const char *output, const char *path) {
   case MAPS_DELETED:
     return lab_format("a deleted shared object is mapped: %s", which);
   default:
-    return lab_format("the preloaded file is not mapped");
+    return lab_format("the measured file is not mapped");
   }
+}
+
+/* Returns: the file that malloc must land in; not owned. */
+static const char *measured_file(const struct contender *c) {
+  const struct roster_entry *e = roster_find(c->name);
+  bool is_libc = c->is_linked && e != NULL && e->built == NULL;
+  return is_libc && roster_libc() != NULL ? roster_libc() : c->pin.path;
 }
 
 /* Returns: the other functions of the surface that land elsewhere, for the proof; ownership: the
@@ -159,15 +207,17 @@ static char *proof_of(const struct contender *c, const char *output) {
                                     "malloc_usable_size"};
   struct strings elsewhere = {0};
   for (size_t i = 0; i < sizeof may / sizeof may[0]; i++) {
-    char *expected = lab_format("SYMBOL %s %s\n", may[i], c->pin.path);
+    char *expected = lab_format("SYMBOL %s %s\n", may[i], measured_file(c));
     if (output == NULL || strstr(output, expected) == NULL)
       strings_add(&elsewhere, may[i]);
     free(expected);
   }
   char *missing = strings_join(&elsewhere, ", ");
-  char *proof =
-      lab_format("malloc, free, calloc, realloc land in the pinned file and it is mapped%s%s",
-                 elsewhere.n > 0 ? "; not of it: " : "", missing);
+  const char *where = !c->is_linked                     ? "the pinned file and it is mapped"
+                      : measured_file(c) == c->pin.path ? "the linked program itself"
+                                                        : "the C library";
+  char *proof = lab_format("malloc, free, calloc, realloc land in %s%s%s", where,
+                           elsewhere.n > 0 ? "; not of it: " : "", missing);
   free(missing);
   strings_clear(&elsewhere);
   return proof;
@@ -178,7 +228,7 @@ bool contenders_verify(struct contenders *list, const struct config *config, str
   for (size_t i = 0; i < list->n; i++) {
     struct contender *c = &list->at[i];
     struct cell_result r;
-    char *argv[] = {(char *)(size_t)probe, NULL};
+    char *argv[] = {c->is_linked ? c->pin.path : (char *)(size_t)probe, NULL};
     char *log = lab_format("%s/verify.%s.log", raw, c->name);
     struct strings env = contender_environment(c, config, scratch);
     struct cell_spec spec = {.argv = argv,
@@ -194,7 +244,7 @@ bool contenders_verify(struct contenders *list, const struct config *config, str
     if (output == NULL)
       output = lab_copy("");
     char *why = r.status != CELL_OK ? lab_format("a probe under it ended by %s", r.detail)
-                                    : probe_objection(output, c->pin.path);
+                                    : probe_objection(output, measured_file(c));
     if (why != NULL)
       lab_refuse("%s (%s) fails its verification: %s; see %s.", c->name, c->source, why, log);
     c->proof = proof_of(c, output);

@@ -30,12 +30,11 @@ TEST(Proof, Holds) {
 
 TEST(Proof, MallocElsewhere) {
   EXPECT_EQ(objection(probe_output("/usr/lib/libc.so.6", path)),
-            "malloc does not land in the preloaded file");
+            "malloc does not land in the measured file");
 }
 
 TEST(Proof, NotMapped) {
-  EXPECT_EQ(objection(probe_output(path, "/run/pins/other.so")),
-            "the preloaded file is not mapped");
+  EXPECT_EQ(objection(probe_output(path, "/run/pins/other.so")), "the measured file is not mapped");
 }
 
 TEST(Proof, Deleted) {

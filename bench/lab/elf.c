@@ -88,15 +88,23 @@ static const char *inspect_image(const struct image *image, struct elf_facts *fa
     return "is not an ELF file";
   if (head->e_ident[EI_CLASS] != ELFCLASS64 || head->e_machine != ELF_MACHINE_HERE)
     return "is built for another machine";
-  if (head->e_type != ET_DYN)
+  if (head->e_type != ET_DYN && head->e_type != ET_EXEC)
     return "is not a shared object";
+  facts->is_program = head->e_type == ET_EXEC;
   read_sections(image, head, facts);
-  if (!facts->has_malloc)
-    return "does not define malloc and free";
   return NULL;
 }
 
 const char *elf_inspect(const char *path, struct elf_facts *facts) {
+  const char *why = elf_inspect_program(path, facts);
+  if (why == NULL && facts->is_program)
+    return "is not a shared object";
+  if (why == NULL && !facts->has_malloc)
+    return "does not define malloc and free";
+  return why;
+}
+
+const char *elf_inspect_program(const char *path, struct elf_facts *facts) {
   memset(facts, 0, sizeof *facts);
   struct stat status;
   int fd = open(path, O_RDONLY | O_CLOEXEC);

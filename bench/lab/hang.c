@@ -182,6 +182,8 @@ int command_hang(struct launcher *l, int argc, char **argv) {
   config_parse(&config, argc, argv, about, "LANE ALLOCATOR");
   if (config.resume != NULL)
     lab_refuse("hang does not resume.");
+  if (config.linked)
+    lab_refuse("hang preloads the shared object it looks at; it takes no --linked.");
   take_target(&config);
   if (!session_open(&s, l, &config))
     return 128 + interrupt_seen();

@@ -42,14 +42,15 @@ struct counted {
   double operations;
 };
 
-static struct strings argv_for(struct session *s, const struct plan_row *row, const char *valgrind,
+static struct strings argv_for(struct session *s, const struct plan_row *row,
+                               const struct contender *c, const char *valgrind,
                                unsigned long iterations) {
   struct strings argv = {0};
   char *args = icount_args(row->lane, iterations);
   strings_add(&argv, valgrind);
   strings_add(&argv, "--tool=callgrind");
   strings_add(&argv, "--callgrind-out-file=/dev/null");
-  strings_add(&argv, session_workload(s, row->lane->workload)->pin.path);
+  strings_add(&argv, session_workload(s, c, row->lane->workload)->pin.path);
   strings_split(&argv, args, ' ');
   strings_take(&argv, lab_format("--touch=%s", row->touch));
   strings_add(&argv, "--seconds=3600");
@@ -60,7 +61,7 @@ static struct strings argv_for(struct session *s, const struct plan_row *row, co
 /* Returns: false when interrupted; a run that failed leaves zeros. */
 static bool count_once(struct session *s, const struct plan_row *row, const struct contender *c,
                        const char *valgrind, unsigned long iterations, struct counted *counted) {
-  struct strings argv = argv_for(s, row, valgrind, iterations);
+  struct strings argv = argv_for(s, row, c, valgrind, iterations);
   struct strings env = contender_environment(c, &s->config, s->scratch);
   char *log = lab_format("%s/%s.%s.icount.%lu.log", s->raw, row->name, c->name, iterations);
   struct cell_result r;

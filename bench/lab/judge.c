@@ -47,6 +47,14 @@ static double median_of(const struct journal *j, enum cell_pass pass, const char
   return median;
 }
 
+static double least_of(const struct samples *s) {
+  double least = NAN;
+  for (size_t i = 0; i < s->n; i++)
+    if (!(least <= s->at[i]))
+      least = s->at[i];
+  return least;
+}
+
 /* Returns: the memory pass' median; the speed pass' where there was no memory pass. */
 static double memory_median(const struct journal *j, const char *row, const char *alloc,
                             enum figure figure) {
@@ -100,6 +108,9 @@ static void take_cell(struct judged_cell *cell, const struct journal *j, const c
   cell->ratio_interval = (struct interval){NAN, NAN};
   cell->remote_pct = median_of(j, PASS_SPEED, row, alloc, FIGURE_effective_remote_pct);
   cell->remote_asked_pct = median_of(j, PASS_SPEED, row, alloc, FIGURE_requested_remote_pct);
+  struct samples warm = collect(j, PASS_SPEED, row, alloc, FIGURE_warm_turnovers);
+  cell->warm_turnovers = least_of(&warm);
+  free(warm.at);
   cell->minor_faults = median_of(j, PASS_SPEED, row, alloc, FIGURE_minor_faults);
   cell->user_s = median_of(j, PASS_SPEED, row, alloc, FIGURE_user_s);
   cell->sys_s = median_of(j, PASS_SPEED, row, alloc, FIGURE_sys_s);
@@ -198,6 +209,10 @@ struct verdicts judge(const struct journal *j, const char *const *rows, size_t r
     compare_row(row, j, allocs, allocs_n, seed);
   }
   return v;
+}
+
+bool judge_is_cold(const struct judged_cell *cell) {
+  return cell->warm_turnovers < JUDGE_WARM_TURNOVERS;
 }
 
 const char *verdict_words(enum verdict v) {

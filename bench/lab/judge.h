@@ -24,6 +24,9 @@ enum verdict {
   VERDICT_SAME,   /* the interval spans 1: no difference seen */
 };
 
+/* A row's rings have turned over so often before its clock starts; less is a warm-up cut short. */
+#define JUDGE_WARM_TURNOVERS 2.0
+
 /* NaN: not measured. Invariant: ratio is finite exactly when rounds_paired > 0. */
 struct judged_cell {
   unsigned rounds; /* speed cells that count */
@@ -43,6 +46,8 @@ struct judged_cell {
   double idle_rss_kib;  /* one second later; NaN when it was not waited for */
   double remote_pct;    /* effective share */
   double remote_asked_pct;
+  double
+      warm_turnovers; /* of every ring before the clock started, the least of any cell; NaN: none */
   double minor_faults;
   double user_s, sys_s;
   double timed_ops; /* operations per second of the latency pass */
@@ -78,6 +83,9 @@ struct verdicts judge(const struct journal *journal, const char *const *rows, si
 /* Returns: median, interval and number of the ratios `a` to `b` formed within rounds of one row. */
 unsigned judge_ratio(const struct journal *journal, const char *row, const char *a, const char *b,
                      uint64_t seed, double *ratio, struct interval *interval);
+
+/* Returns: whether some cell's warm-up was cut short, so that the row measures start-up as well. */
+bool judge_is_cold(const struct judged_cell *cell);
 
 const char *verdict_words(enum verdict v);
 void verdicts_clear(struct verdicts *v);

@@ -8,6 +8,16 @@
 
 namespace {
 
+TEST(Warmth, AWarmUpCutShortIsCold) {
+  judged_cell cell = {};
+  cell.warm_turnovers = 1.9;
+  EXPECT_TRUE(judge_is_cold(&cell));
+  cell.warm_turnovers = 2;
+  EXPECT_FALSE(judge_is_cold(&cell));
+  cell.warm_turnovers = NAN; // a lane without rings
+  EXPECT_FALSE(judge_is_cold(&cell));
+}
+
 // A run in a folder of its own.
 class Judge : public ::testing::Test {
 protected:

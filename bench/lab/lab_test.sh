@@ -85,6 +85,44 @@ test_kill_and_resume() {
   [ -z "$(cells "$dir" | uniq -d)" ] || fail "$signal: a cell ran twice"
 }
 
+test_linked() {
+  local dir="$out/linked"
+  "$lab" compare --linked --alloc glibc,null --lane args_2k --touch none --runs 2 --seconds 0.05 --out "$dir" \
+    >"$out/out" 2>"$out/err" || fail "linked: $(cat "$out/err")"
+  [ "$(cells "$dir" | wc -l)" = 6 ] || fail "linked: $(cells "$dir")"
+  ls "$dir"/pins/*-null.args >/dev/null || fail "linked: the program with null inside is not pinned"
+  grep -q '"name": "null/args"' "$dir/meta.json" || fail "linked: meta.json does not name the program"
+  grep -q 'LD_PRELOAD' "$dir/meta.json" && fail "linked: something is preloaded"
+  grep -q 'land in the linked program itself' "$dir/meta.json" || fail "linked: no proof"
+  sed -i '/^speed\t.*\tnull\t2/d' "$dir/ops.tsv"
+  "$lab" compare --resume "$dir" >/dev/null 2>"$out/err" || fail "linked, resumed: $(cat "$out/err")"
+  [ "$(cells "$dir" | wc -l)" = 6 ] || fail "linked, resumed: $(cells "$dir")"
+  expect_refusal "say one" compare --linked --so "x=$sick/libcrash.so"
+  expect_refusal "cannot link a program of the machine" compare --linked --app true
+}
+
+test_app_and_calls() {
+  "$lab" compare --alloc glibc,null --app 'test -n "$B" && exit 0' --app-name small --env B=1 --runs 2 --rss-runs 0 \
+    --out "$out/app" >"$out/out" 2>"$out/err" || fail "app: $(cat "$out/err")"
+  grep -q '^small: ' "$out/out" || fail "app: $(cat "$out/out")"
+  APP_CMD=true APP_NAME=bare APP_RUNS=3 "$lab" compare --alloc glibc --rss-runs 0 --out "$out/app2" >"$out/out" 2>"$out/err" ||
+    fail "APP_CMD: $(cat "$out/err")"
+  [ "$(grep -c $'^speed\tbare\tglibc' "$out/app2/ops.tsv")" = 3 ] || fail "APP_RUNS: $(cat "$out/app2/ops.tsv")"
+  "$lab" compare --alloc null --lane args_2k --touch none --runs 1 --rss-runs 0 --seconds 0.05 --os-calls \
+    --out "$out/calls" >"$out/out" 2>"$out/err" || fail "--os-calls: $(cat "$out/err")"
+  grep -qE $'^args_2k\tnull\t' "$out/calls/os_calls.tsv" || fail "--os-calls: $(cat "$out/out")"
+}
+
+test_sweep() {
+  "$lab" sweep size=16-64,16-128 A=1,2 --lane args_2k --alloc glibc --runs 1 --rss-runs 0 --seconds 0.03 --env X=y \
+    --out "$out/sweep" >"$out/out" 2>"$out/err" || fail "sweep: $(cat "$out/err")"
+  [ "$(cut -f2 "$out/sweep/ops.tsv" | grep -c '^16-.*_A=[12]$')" = 8 ] || fail "sweep: $(cut -f1-4 "$out/sweep/ops.tsv")"
+  [ -s "$out/sweep/report.html" ] || fail "sweep: no heat map"
+  expect_refusal "args_2k has no axis threads" sweep threads=1,2 --lane args_2k --alloc glibc
+  expect_refusal "no axis is called 'colour'" sweep colour=red
+  expect_refusal "knows the tree to build from" sweep build=--copt=-O3 --alloc hz3
+}
+
 test_fail_fast() {
   "$lab" compare --alloc glibc --so "crash=$sick/libcrash.so" --lane args_2k --touch none --runs 2 --seconds 0.1 \
     --out "$out/crash" >"$out/out" 2>"$out/err"
@@ -116,7 +154,7 @@ test_hangs() {
   grep -q "^Verdict: not reproduced in 2" "$out/out" || fail "calm: $(cat "$out/out")"
 }
 
-for part in ${3:-refusals whole_run fail_fast hangs}; do
+for part in ${3:-refusals whole_run linked app_and_calls sweep fail_fast hangs}; do
   echo "== $part"
   "test_$part"
 done

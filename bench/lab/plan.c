@@ -114,7 +114,11 @@ void plan_make(struct plan *plan, const struct config *config, const struct memo
   }
   for (size_t i = 0; i < config->lanes.n; i++) {
     const struct lane *lane = guarded(plan, config, memory, lanes_find(config->lanes.at[i]));
-    if (lane != NULL && has_programs(plan, lane))
+    if (lane != NULL && config->linked && (lane->flags & LANE_APP) != 0)
+      strings_take(
+          &plan->left_out,
+          lab_format("%s: a program of the machine cannot be linked to an allocator", lane->name));
+    else if (lane != NULL && has_programs(plan, lane))
       add_lane(plan, config, lane);
   }
 }

@@ -20,7 +20,7 @@ struct plan_row {
   const struct lane *lane; /* NULL: the app */
   const char *touch;       /* none, edges */
   char *args;              /* in the place of the lane's; NULL: the lane's */
-  char *env;               /* NAME=VALUE of this row alone; NULL: none */
+  char *env;               /* NAME=VALUE of this row alone, blanks between; NULL: none */
 };
 
 struct plan {

@@ -3,6 +3,7 @@
  * Prints "SYMBOL name path" for each function of the surface and then "MAP " before each line of
  * its own maps. The lab runs it under each preload and refuses a run whose proof does not hold. */
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@ static const char *const names[] = {
 };
 
 int main(void) {
-  char line[4096];
+  char line[4096], whole[PATH_MAX];
   char *volatile block = malloc(100); /* the allocator has worked by the time the maps are read */
   if (block == NULL)
     return 1;
@@ -24,7 +25,8 @@ int main(void) {
     if (at == NULL || dladdr(at, &info) == 0 || info.dli_fname == NULL)
       printf("SYMBOL %s -\n", names[i]);
     else
-      printf("SYMBOL %s %s\n", names[i], info.dli_fname);
+      printf("SYMBOL %s %s\n", names[i],
+             realpath(info.dli_fname, whole) != NULL ? whole : info.dli_fname);
   }
   FILE *maps = fopen("/proc/self/maps", "re");
   while (maps != NULL && fgets(line, sizeof line, maps) != NULL)

@@ -54,7 +54,7 @@ static struct strings perf_argv(const char *perf, const char *data, const struct
 static const char *record(struct session *s, const struct cell_wish *wish, const char *perf,
                           const char *data) {
   uint64_t seed = plan_workload_seed(s->config.seed, wish->row->name, wish->round);
-  struct strings argv = run_argv(s, wish->row, wish->seconds, seed);
+  struct strings argv = run_argv(s, wish->row, wish->contender, wish->seconds, seed);
   struct strings env = contender_environment(wish->contender, &s->config, s->scratch);
   struct strings all = perf_argv(perf, data, &env, &argv);
   char *path_only[] = {(char *)(size_t) "PATH=/usr/local/bin:/usr/bin:/bin", NULL};

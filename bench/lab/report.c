@@ -44,6 +44,8 @@ static json_t *cell_json(const struct judged_cell *c) {
                       number(isfinite(c->idle_rss_kib) ? c->idle_rss_kib : c->freed_rss_kib));
   json_object_set_new(one, "remotePct", number(c->remote_pct));
   json_object_set_new(one, "remoteAskedPct", number(c->remote_asked_pct));
+  json_object_set_new(one, "warmTurnovers", number(c->warm_turnovers));
+  json_object_set_new(one, "cold", json_boolean(judge_is_cold(c)));
   json_object_set_new(one, "faults", number(c->minor_faults));
   json_object_set_new(one, "userS", number(c->user_s));
   json_object_set_new(one, "sysS", number(c->sys_s));
@@ -54,6 +56,7 @@ static json_t *cell_json(const struct judged_cell *c) {
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++)
       json_array_append_new(latency, number(at[i]));
     json_object_set_new(one, "latencyNs", latency);
+    json_object_set_new(one, "timedOps", number(c->timed_ops));
   }
   return one;
 }

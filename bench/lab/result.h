@@ -20,7 +20,7 @@ extern "C" {
 #define LAB_FIGURES(X) \
   X(ops) X(seconds) X(ops_per_s) X(live_high_bytes) X(alloc_failures) X(threads) \
   X(requested_remote_pct) X(effective_remote_pct) X(fallback_pct) X(remote_frees) \
-  X(local_frees) X(rss_peak_kib) X(p50_ns) X(p99_ns) X(p999_ns) X(p9999_ns) X(max_ns) \
+  X(local_frees) X(warm_turnovers) X(rss_peak_kib) X(p50_ns) X(p99_ns) X(p999_ns) X(p9999_ns) X(max_ns) \
   X(samples) X(latency_floor_ns) X(wall_s) X(user_s) X(sys_s) X(max_rss_kib) X(freed_rss_kib) \
   X(settled_rss_kib) X(idle_1s_rss_kib) X(minor_faults) X(major_faults) X(voluntary_switches) \
   X(involuntary_switches) X(cycles) X(instructions) X(cache_misses) X(branch_misses) \

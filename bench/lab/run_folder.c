@@ -77,7 +77,8 @@ void run_folder_differences(const struct run_folder *a, const struct run_folder 
   static const char *const plain[] = {"host", "kernel", "architecture", "libc", "lab_compiler"};
   static const char *const cpu[] = {"model", "online", "governor", "hypervisor"};
   static const char *const memory[] = {"MemTotal_kib", "huge_pages", "overcommit", "max_map_count"};
-  static const char *const plan[] = {"scale", "short_args", "seconds", "cpus", "classic", "check"};
+  static const char *const plan[] = {"scale",   "short_args", "seconds", "cpus",
+                                     "classic", "check",      "linked"};
   const json_t *ma = at(a->meta, "machine", NULL), *mb = at(b->meta, "machine", NULL);
   for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
     compare_value(out, plain[i], at(ma, plain[i], NULL), at(mb, plain[i], NULL));

@@ -22,8 +22,8 @@ const char *run_lane_args(const struct config *c, const struct lane *lane) {
   return c->short_args && lane->short_args != NULL ? lane->short_args : lane->args;
 }
 
-struct strings run_argv(struct session *s, const struct plan_row *row, double seconds,
-                        uint64_t workload_seed) {
+struct strings run_argv(struct session *s, const struct plan_row *row, const struct contender *who,
+                        double seconds, uint64_t workload_seed) {
   const struct config *c = &s->config;
   struct strings argv = {0};
   if (row->lane == NULL) {
@@ -34,7 +34,7 @@ struct strings run_argv(struct session *s, const struct plan_row *row, double se
   }
   if ((row->lane->flags & LANE_APP) != 0)
     strings_add(&argv, "/bin/sh");
-  strings_add(&argv, session_workload(s, row->lane->workload)->pin.path);
+  strings_add(&argv, session_workload(s, who, row->lane->workload)->pin.path);
   strings_split(&argv, row->args != NULL ? row->args : run_lane_args(c, row->lane), ' ');
   strings_take(&argv, lab_format("--seconds=%.4g", seconds));
   strings_take(&argv, lab_format("--warm-seconds=%d", c->quick ? WARM_QUICK_S : WARM_S));
@@ -73,10 +73,20 @@ static void put_shim_first(struct session *s, struct strings *env) {
     }
 }
 
+/* Returns: the file that a cell must be seen to map: what is preloaded, or the program that has its
+ * allocator inside. */
+static const char *measured_file(struct session *s, const struct cell_wish *wish) {
+  if (!wish->contender->is_linked)
+    return wish->contender->pin.path;
+  return wish->row->lane == NULL
+             ? NULL
+             : session_workload(s, wish->contender, wish->row->lane->workload)->pin.path;
+}
+
 bool run_cell(struct session *s, const struct cell_wish *wish, struct cell_result *r) {
   const struct plan_row *row = wish->row;
   uint64_t seed = plan_workload_seed(s->config.seed, row->name, wish->round);
-  struct strings argv = run_argv(s, row, wish->seconds, seed);
+  struct strings argv = run_argv(s, row, wish->contender, wish->seconds, seed);
   struct strings env = contender_environment(wish->contender, &s->config, s->scratch);
   const char *pass = pass_name(wish->pass);
   const char *who = wish->contender->name;
@@ -86,12 +96,12 @@ bool run_cell(struct session *s, const struct cell_wish *wish, struct cell_resul
   if (wish->pass == PASS_LATENCY && (row->lane == NULL || (row->lane->flags & LANE_APP) != 0))
     put_shim_first(s, &env); /* a workload times its own calls; a program cannot */
   if (row->env != NULL)
-    strings_add(&env, row->env);
+    strings_split(&env, row->env, ' ');
   struct cell_spec spec = {.argv = argv.at,
                            .env = env.at,
                            .directory = s->scratch,
                            .cpus = s->config.pinned ? &s->config.cpus : NULL,
-                           .preload = wish->contender->pin.path,
+                           .preload = measured_file(s, wish),
                            .log_path = log,
                            .curve_path = wish->pass == PASS_MEMORY ? curve : NULL,
                            .hang_dir = wish->hang_dir,

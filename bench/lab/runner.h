@@ -40,9 +40,10 @@ bool run_cell(struct session *s, const struct cell_wish *wish, struct cell_resul
 /* Returns: the arguments a lane gets in this kind of run. */
 const char *run_lane_args(const struct config *c, const struct lane *lane);
 
-/* Returns: argv of a row's workload with the lab's bounds; ownership: the caller's. */
-struct strings run_argv(struct session *s, const struct plan_row *row, double seconds,
-                        uint64_t workload_seed);
+/* Returns: argv of a row's workload under a contender, with the lab's bounds; ownership: the
+ * caller's. */
+struct strings run_argv(struct session *s, const struct plan_row *row, const struct contender *c,
+                        double seconds, uint64_t workload_seed);
 
 #ifdef __cplusplus
 }

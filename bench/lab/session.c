@@ -2,6 +2,7 @@
 
 #include "bench/lab/interrupt.h"
 #include "bench/lab/machine.h"
+#include "bench/lab/roster.h"
 #include "bench/lab/runner.h"
 #include "bench/lab/where.h"
 
@@ -78,11 +79,12 @@ static json_t *plan_json(const struct session *s) {
     json_array_append_new(rows, one);
   }
   json_t *plan = json_pack(
-      "{s:o, s:b, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:b, s:b, s:b, s:b, s:o}", "rows", rows,
-      "quick", c->quick, "short_args", c->short_args, "runs", (json_int_t)c->runs, "rss_runs",
-      (json_int_t)c->rss_runs, "scale", c->scale, "seconds", c->seconds, "timeout_s", c->timeout_s,
-      "budget_s", c->budget_s, "seed", (json_int_t)c->seed, "classic", c->classic, "check",
-      c->check, "latency", c->latency, "allow_fail", c->allow_fail, "env", strings_json(&c->env));
+      "{s:o, s:b, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:o}",
+      "rows", rows, "quick", c->quick, "short_args", c->short_args, "runs", (json_int_t)c->runs,
+      "rss_runs", (json_int_t)c->rss_runs, "scale", c->scale, "seconds", c->seconds, "timeout_s",
+      c->timeout_s, "budget_s", c->budget_s, "seed", (json_int_t)c->seed, "classic", c->classic,
+      "check", c->check, "latency", c->latency, "linked", c->linked, "os_calls", c->os_calls,
+      "allow_fail", c->allow_fail, "cross128", (int)c->cross128, "env", strings_json(&c->env));
   json_object_set_new(plan, "cpus", c->cpu_text ? json_string(c->cpu_text) : json_null());
   json_object_set_new(plan, "app", c->app ? json_string(c->app) : json_null());
   json_object_set_new(plan, "left_out", strings_json(&s->plan.left_out));
@@ -173,27 +175,60 @@ static struct workload *add_workload(struct session *s, const char *name, const 
   return w;
 }
 
-const struct workload *session_workload(struct session *s, const char *name) {
-  for (size_t i = 0; i < s->workloads_n; i++)
-    if (strcmp(s->workloads[i].name, name) == 0)
-      return &s->workloads[i];
-  char *built = lab_format("bench/workloads/%s", name);
-  char *source = where_built(built);
-  if (source == NULL) {
-    free(built);
-    built = lab_format("bench/lab/%s", name);
+/* Returns: where Bazel put a workload; ownership: the caller's; NULL: it was not built. */
+static char *find_workload(const char *name) {
+  static const char *const folders[] = {"bench/workloads", "bench/lab", "bench/linked"};
+  char *source = NULL;
+  for (size_t i = 0; i < sizeof folders / sizeof folders[0] && source == NULL; i++) {
+    char *built = lab_format("%s/%s", folders[i], name);
     source = where_built(built);
+    free(built);
   }
+  return source;
+}
+
+/* Returns: NAME, or ALLOCATOR/NAME where the program has the allocator inside; ownership: the
+ * caller's. */
+static char *workload_name(const struct contender *c, const char *name) {
+  const struct roster_entry *e = roster_find(c->name);
+  bool is_plain = !c->is_linked || (e != NULL && e->built == NULL);
+  return is_plain ? lab_copy(name) : lab_format("%s/%s", c->name, name);
+}
+
+/* Returns: the name of a workload's pinned copy behind the hash; ownership: the caller's. */
+static char *workload_pin_name(const char *name) {
+  char *copy = lab_copy(name);
+  for (char *slash = strchr(copy, '/'); slash != NULL; slash = strchr(slash, '/'))
+    *slash = '.';
+  return copy;
+}
+
+static const struct workload *pin_workload(struct session *s, const char *name) {
+  char *source = find_workload(name);
   if (source == NULL)
     lab_refuse("the workload %s was not built with the lab.", name);
   struct workload *w = add_workload(s, name, source);
-  w->pin = pin_copy(s->pins, source, name);
+  char *pinned = workload_pin_name(name);
+  w->pin = pin_copy(s->pins, source, pinned);
   json_array_append_new(
       json_object_get(s->meta, "workloads"),
       json_pack("{s:s, s:s, s:s}", "name", name, "source", source, "sha256", w->pin.sha256));
+  free(pinned);
   free(source);
-  free(built);
   return w;
+}
+
+const struct workload *session_workload(struct session *s, const struct contender *c,
+                                        const char *name) {
+  char *full = workload_name(c, name);
+  const struct workload *found = NULL;
+  for (size_t i = 0; i < s->workloads_n && found == NULL; i++)
+    if (strcmp(s->workloads[i].name, full) == 0)
+      found = &s->workloads[i];
+  if (found == NULL)
+    found = pin_workload(s, full);
+  free(full);
+  return found;
 }
 
 const char *session_shim(struct session *s) {
@@ -227,6 +262,10 @@ static void load_plan(struct session *s, const json_t *plan) {
   c->classic = json_is_true(json_object_get(plan, "classic"));
   c->check = json_is_true(json_object_get(plan, "check"));
   c->latency = json_is_true(json_object_get(plan, "latency"));
+  c->os_calls |= json_is_true(json_object_get(plan, "os_calls"));
+  c->linked = json_is_true(json_object_get(plan, "linked"));
+  c->allow_fail |= json_is_true(json_object_get(plan, "allow_fail"));
+  c->cross128 = (enum guard_choice)json_integer_value(json_object_get(plan, "cross128"));
   c->budget_s = 0; /* the time it had is spent; what is missing is what was asked for */
   if (json_is_string(json_object_get(plan, "app")))
     c->app = lab_copy(text_in(plan, "app"));
@@ -261,12 +300,14 @@ static void load_contenders(struct session *s, const json_t *list) {
   size_t i;
   json_t *one;
   json_array_foreach(list, i, one) {
-    char *file = lab_format("%s.so", text_in(one, "name"));
+    struct contender like = {.is_linked = s->config.linked};
+    snprintf(like.name, sizeof like.name, "%s", text_in(one, "name"));
+    char *file = contender_pin_name(&like);
     struct pin pin = pin_reuse(s->pins, text_in(one, "sha256"), file);
     const char *setting = json_string_value(json_object_get(one, "setting"));
-    struct contender *c = contenders_add(&s->contenders, text_in(one, "name"), pin.path,
-                                         json_is_true(json_object_get(one, "peer")),
-                                         setting ? lab_copy(setting) : NULL);
+    struct contender *c = (s->config.linked ? contenders_add_linked : contenders_add)(
+        &s->contenders, like.name, pin.path, json_is_true(json_object_get(one, "peer")),
+        setting ? lab_copy(setting) : NULL);
     free(c->source);
     c->source = lab_copy(text_in(one, "source"));
     c->pin = pin;
@@ -287,9 +328,12 @@ static void open_earlier(struct session *s) {
   load_contenders(s, json_object_get(s->meta, "contenders"));
   size_t i;
   json_t *one;
-  json_array_foreach(json_object_get(s->meta, "workloads"), i, one)
-      add_workload(s, text_in(one, "name"), text_in(one, "source"))
-          ->pin = pin_reuse(s->pins, text_in(one, "sha256"), text_in(one, "name"));
+  json_array_foreach(json_object_get(s->meta, "workloads"), i, one) {
+    char *pinned = workload_pin_name(text_in(one, "name"));
+    add_workload(s, text_in(one, "name"), text_in(one, "source"))->pin =
+        pin_reuse(s->pins, text_in(one, "sha256"), pinned);
+    free(pinned);
+  }
   json_object_del(s->meta, "finished");
   session_note(s, "resumed");
   free(file);
@@ -332,8 +376,8 @@ bool session_open(struct session *s, struct launcher *launcher, const struct con
   if (s->meta == NULL)
     start_meta(s);
   for (size_t i = 0; i < s->plan.n; i++)
-    if (s->plan.rows[i].lane != NULL)
-      session_workload(s, s->plan.rows[i].lane->workload);
+    for (size_t c = 0; s->plan.rows[i].lane != NULL && c < s->contenders.n; c++)
+      session_workload(s, &s->contenders.at[c], s->plan.rows[i].lane->workload);
   write_hashes(s);
   session_save(s);
   journal_open(&s->journal, s->dir);

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 struct workload {
-  char *name;
+  char *name; /* args; hz4/args where it is linked */
   char *source;
   struct pin pin;
 };
@@ -57,8 +57,10 @@ void session_refresh_plan(struct session *s);
 /* Effect: adds one line to the notes of meta.json. */
 void session_note(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Returns: the pinned copy of a workload; refuses when it was not built. */
-const struct workload *session_workload(struct session *s, const char *name);
+/* Returns: the pinned copy of a workload, the one linked to the contender where it is linked;
+ * refuses when it was not built. Valid until the next call. */
+const struct workload *session_workload(struct session *s, const struct contender *c,
+                                        const char *name);
 
 /* Returns: the pinned copy of the shim that times single calls; refuses when it was not built. */
 const char *session_shim(struct session *s);

@@ -1,6 +1,7 @@
 #include "bench/lab/summary.h"
 
 #include "bench/lab/conditions.h"
+#include "bench/lab/counters.h"
 #include "bench/lab/runner.h"
 #include "bench/lab/table.h"
 
@@ -58,12 +59,16 @@ static enum table_colour colour_of(const struct judged_cell *cell, bool leads) {
 static void set_verdict(struct table *t, size_t column, const struct judged_cell *cell,
                         bool leads) {
   enum table_colour colour = colour_of(cell, leads);
+  char cold[48] = "";
+  if (judge_is_cold(cell))
+    snprintf(cold, sizeof cold, "; warm-up cut at %.1f of %.0f turns", cell->warm_turnovers,
+             JUDGE_WARM_TURNOVERS);
   if (cell->note[0] != '\0' && cell->rounds == 0)
     table_set(t, column, COLOUR_BAD, "%s", cell->note);
   else
-    table_set(t, column, colour, "%s%s%s%s", verdict_words(cell->verdict),
-              leads && cell->verdict != VERDICT_SAME ? ", leads" : "",
-              cell->note[0] != '\0' ? "; " : "", cell->note);
+    table_set(t, column, cold[0] != '\0' ? COLOUR_BAD : colour, "%s%s%s%s%s",
+              verdict_words(cell->verdict), leads && cell->verdict != VERDICT_SAME ? ", leads" : "",
+              cell->note[0] != '\0' ? "; " : "", cell->note, cold);
 }
 
 static void set_remote(struct table *t, size_t column, const struct judged_cell *cell) {
@@ -119,6 +124,14 @@ static unsigned most_rounds(const struct verdicts *v) {
   return most;
 }
 
+static bool some_are_cold(const struct verdicts *v) {
+  for (size_t i = 0; i < v->rows_n; i++)
+    for (size_t a = 0; a < v->allocs_n; a++)
+      if (judge_is_cold(&v->rows[i].cells[a]))
+        return true;
+  return false;
+}
+
 /* Effect: what limits the figures: few rounds, shortened cells, load from elsewhere, lanes left
  * out. */
 static void write_remarks(const struct session *s, const struct verdicts *v, FILE *out,
@@ -135,8 +148,21 @@ static void write_remarks(const struct session *s, const struct verdicts *v, FIL
             "%sA quick run: rings of %d slots and short cells. It shows the direction; --record is "
             "for quoting.\n",
             bullet, LANE_SHORT_RING);
+  if (s->config.linked)
+    fprintf(out,
+            "%sLinked: each workload has the allocator's static library inside; nothing is "
+            "preloaded.\n",
+            bullet);
   if (s->config.scale != 1)
     fprintf(out, "%sIterations and rings are scaled by %g.\n", bullet, s->config.scale);
+  if (some_are_cold(v))
+    fprintf(out,
+            "%sWhere a warm-up was cut short the rings were not full yet: those rows measure "
+            "start-up as well.\n",
+            bullet);
+  if (counters_refusal() != NULL)
+    fprintf(out, "%sNo hardware counters here (%s); --icount counts instructions.\n", bullet,
+            counters_refusal());
   if (v->other_cpu_pct > OTHER_LOAD_PCT)
     fprintf(out, "%sOther programs used %.0f %% of the machine during the median cell.\n", bullet,
             v->other_cpu_pct);
@@ -258,6 +284,7 @@ static void write_tsv_line(FILE *out, const char *row, const char *alloc,
                             c->freed_rss_kib,
                             c->idle_rss_kib,
                             c->remote_pct,
+                            c->warm_turnovers,
                             c->minor_faults,
                             c->user_s,
                             c->sys_s,
@@ -275,7 +302,8 @@ static void write_tsv(const struct session *s, const struct verdicts *v) {
   FILE *out = open_part(s, "summary.tsv");
   fputs("row\talloc\trounds\tfailed\tinvalid\tops_per_s\tops_low\tops_high\tspread\tratio\t"
         "ratio_low\tratio_high\tpeak_rss_kib\tlive_bytes\trss_per_live\tfreed_rss_kib\t"
-        "idle_1s_rss_kib\tremote_pct\tminor_faults\tuser_s\tsys_s\tp50_ns\tp99_ns\tp999_ns\t"
+        "idle_1s_rss_kib\tremote_pct\twarm_turnovers\tminor_faults\tuser_s\tsys_s\tp50_ns\tp99_"
+        "ns\tp999_ns\t"
         "p9999_ns\tmax_ns\tbest_peer\tverdict\tnote\n",
         out);
   for (size_t i = 0; i < v->rows_n; i++) {

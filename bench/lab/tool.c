@@ -1,5 +1,6 @@
 #include "bench/lab/tool.h"
 
+#include "bench/lab/interrupt.h"
 #include "bench/lab/procfs.h"
 #include "bench/lab/text.h"
 
@@ -52,7 +53,7 @@ static void become_tool(char *const *argv, int out, int err, pid_t parent) {
 /* Returns: the exit status, or -1. */
 static int await(pid_t pid, double timeout_s) {
   struct timespec t;
-  int status;
+  int status, before = interrupt_count();
   clock_gettime(CLOCK_MONOTONIC, &t);
   double end_s = (double)t.tv_sec + (double)t.tv_nsec / 1e9 + timeout_s;
   for (;;) {
@@ -60,7 +61,7 @@ static int await(pid_t pid, double timeout_s) {
     if (got != 0)
       return got == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    if ((double)t.tv_sec + (double)t.tv_nsec / 1e9 > end_s) {
+    if ((double)t.tv_sec + (double)t.tv_nsec / 1e9 > end_s || interrupt_count() > before) {
       kill(-pid, SIGKILL);
       waitpid(pid, &status, 0);
       return -1;

@@ -16,8 +16,8 @@ extern "C" {
 char *tool_find(const char *name);
 
 /* Effect: runs argv (argv[0] is a path) with stdout and stderr into `out_path` (NULL: nowhere) and
- * kills it after timeout_s. Returns: its exit status, or -1 when it did not run, was killed or
- * overran. */
+ * kills it after timeout_s, or when the person interrupts meanwhile. Returns: its exit status, or
+ * -1 when it did not run, was killed or overran. */
 int tool_run(char *const *argv, const char *out_path, double timeout_s);
 
 /* Returns: what the program printed on stdout, without the last newline; NULL when it failed;

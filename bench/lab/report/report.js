@@ -69,6 +69,7 @@
   ];
   const legend = { fill: "colour", shape: "shape", orient: "right", encode: { symbols: { enter: { strokeWidth: { value: 0 } } } } };
 
+  const warmth = (c) => (c.cold ? "; warm-up cut at " + c.warmTurnovers.toFixed(1) + " of 2 turns of the rings" : "");
   function matrixSpec() {
     const values = [];
     for (const row of run.rows)
@@ -77,8 +78,8 @@
         const text = finite(c.ratio) ? (c.ratio >= 10 ? c.ratio.toFixed(1) : c.ratio.toFixed(2)) : c.failed ? "failed" : c.invalid ? "invalid" : "";
         values.push({
           row: row.name, alloc: names()[i], level: finite(c.ratio) && c.ratio > 0 ? Math.max(-2, Math.min(2, Math.log2(c.ratio))) : 0,
-          text: (c.verdict === "best peer" ? "◆ " : "") + (same ? "(" + text + ")" : text),
-          tip: row.name + "\n" + names()[i] + ": " + rate(c.ops) + "/s, ratio " + times(c.ratio) + " " + interval(c.ratioInterval) + "\n" + c.verdict + (c.note ? "; " + c.note : ""),
+          text: (c.verdict === "best peer" ? "◆ " : "") + (same ? "(" + text + ")" : text) + (c.cold ? " *" : ""),
+          tip: row.name + "\n" + names()[i] + ": " + rate(c.ops) + "/s, ratio " + times(c.ratio) + " " + interval(c.ratioInterval) + "\n" + c.verdict + (c.note ? "; " + c.note : "") + warmth(c),
         });
       });
     const range = dark.matches ? ["#b35806", "#5b3a14", "#262b32", "#1d4468", "#2b7bbd"] : ["#d9730d", "#f7c99b", "#f2f3f5", "#a9cdee", "#3f8fd2"];
@@ -158,9 +159,11 @@
     const values = [];
     for (const [alloc, points] of Object.entries(run.curves[rowName] || {}))
       for (const [t, kib] of points) values.push({ alloc, x: t, y: kib / 1024, tip: alloc + ": " + bytes(kib * 1024) });
+    const tops = Object.values(run.curves[rowName] || {}).map((points) => Math.max(0, ...points.map((p) => p[1]))).filter((kib) => kib > 0);
+    const wide = tops.length > 1 && Math.max(...tops) > 20 * Math.min(...tops) && values.every((v) => v.y > 0);
     return linesSpec(values,
       { scale: { name: "x", domain: { data: "points", field: "x" }, range: "width", nice: true }, axis: { orient: "bottom", scale: "x", title: "seconds since the start", grid: true } },
-      { scale: { name: "y", domain: { data: "points", field: "y" }, range: "height", zero: true, nice: true }, axis: { orient: "left", scale: "y", title: "resident memory, MiB", grid: true } });
+      { scale: Object.assign({ name: "y", domain: { data: "points", field: "y" }, range: "height", nice: true }, wide ? { type: "log" } : { zero: true }), axis: { orient: "left", scale: "y", title: "resident memory, MiB", grid: true, tickCount: 6, format: "~g", labelOverlap: true } });
   }
   const percentiles = ["p50", "p99", "p99.9", "p99.99", "max"];
   function latencySpec(row) {
@@ -216,7 +219,12 @@
     const rounds = Math.max(0, ...run.rows.flatMap((r) => r.cells.map((c) => c.rounds)));
     if (rounds > 0 && rounds < 6) say("Only " + rounds + " rounds: an interval is the range of the ratios and holds the true median with " + (100 * (1 - 2 * 0.5 ** rounds)).toFixed(0) + " % probability, not 95 %.");
     if (plan.short_args) say("A quick run: short rings and short cells. It shows the direction; a --record run is for quoting.");
+    if (plan.linked) say("Linked: each workload has the allocator's static library inside; nothing is preloaded.");
     if (run.otherCpuPct > 5) say("Other programs used " + run.otherCpuPct.toFixed(0) + " % of the machine during the median cell.");
+    for (const note of run.meta.notes || [])
+      if (note.startsWith("hardware counters: ")) say("No hardware counters on this machine (" + note.slice(19) + ").");
+    const cold = [...new Set(run.rows.filter((r) => r.cells.some((c) => c.cold)).map((r) => r.name))];
+    if (cold.length) say("The warm-up was cut short, so that these rows measure start-up as well (marked * below): " + cold.join(", ") + ".");
     if (!run.meta.finished) say("The run did not finish.");
     for (const text of plan.left_out || []) say("Left out: " + text + ".");
   }
@@ -238,7 +246,7 @@
     place.replaceChildren();
     for (const row of run.rows) {
       const table = element("table", {}, element("tr", {}, ...["allocator", "ops/s", "spread", "ratio", "95 % interval", "verdict", "peak RSS", "live", "RSS/live", "RSS after", "remote", "faults", "user s", "sys s"].map((h) => element("th", {}, h))));
-      row.cells.forEach((c, i) => table.append(element("tr", {}, ...[names()[i], rate(c.ops), finite(c.spread) ? "±" + (100 * c.spread).toFixed(1) + " %" : "", times(c.ratio), interval(c.ratioInterval), c.verdict + (c.note ? "; " + c.note : ""), bytes(c.rssKib * 1024), bytes(c.liveBytes), finite(c.rssPerLive) ? c.rssPerLive.toFixed(2) : "–", bytes(c.afterKib * 1024), finite(c.remotePct) ? c.remotePct.toFixed(1) + " %" : "", finite(c.faults) ? c.faults.toFixed(0) : "", finite(c.userS) ? c.userS.toFixed(2) : "", finite(c.sysS) ? c.sysS.toFixed(2) : ""].map((text) => element("td", {}, text)))));
+      row.cells.forEach((c, i) => table.append(element("tr", {}, ...[names()[i], rate(c.ops), finite(c.spread) ? "±" + (100 * c.spread).toFixed(1) + " %" : "", times(c.ratio), interval(c.ratioInterval), c.verdict + (c.note ? "; " + c.note : "") + warmth(c), bytes(c.rssKib * 1024), bytes(c.liveBytes), finite(c.rssPerLive) ? c.rssPerLive.toFixed(2) : "–", bytes(c.afterKib * 1024), finite(c.remotePct) ? c.remotePct.toFixed(1) + " %" : "", finite(c.faults) ? c.faults.toFixed(0) : "", finite(c.userS) ? c.userS.toFixed(2) : "", finite(c.sysS) ? c.sysS.toFixed(2) : ""].map((text) => element("td", {}, text)))));
       place.append(element("details", {}, element("summary", {}, row.name), element("p", { class: "quiet" }, row.plan ? row.plan.workload + " " + row.plan.args + ", touch " + row.plan.touch : ""), element("div", { class: "scroll" }, table)));
     }
     const raw = element("details", {}, element("summary", {}, "Raw cells (" + (run.raw.length - 1) + ")"));
@@ -249,6 +257,20 @@
       raw.append(element("div", { class: "scroll" }, table));
     });
     place.append(raw);
+  }
+
+  function kernelCalls() {
+    const place = at("calls"), list = run.meta.os_calls || [];
+    at("calls-section").hidden = !list.length;
+    place.replaceChildren();
+    const table = element("table", {}, element("tr", {}, element("th", { class: "text" }, "row"), ...names().map((n) => element("th", {}, n))));
+    for (const row of new Set(list.map((c) => c.row)))
+      table.append(element("tr", {}, element("td", {}, row), ...names().map((name) => {
+        const c = list.find((x) => x.row === row && x.alloc === name);
+        if (!c) return element("td", {}, "–");
+        return element("td", { class: c.rate > 1e-6 ? "bad" : "good", title: c.word }, c.rate > 0 ? c.rate.toExponential(1) : "0 in " + rate(c.ops));
+      })));
+    place.append(element("div", { class: "scroll" }, table));
   }
 
   function machines() {
@@ -292,7 +314,9 @@
   const drawCurves = () => redraw("curves", curvesSpec(at("curve-row").value));
   function drawLatency() {
     const row = run.rows.find((r) => r.name === at("latency-row").value);
-    if (row) redraw("latency", latencySpec(row));
+    if (!row) return;
+    redraw("latency", latencySpec(row));
+    at("latency-cost").textContent = "What the timing costs: the pass ran at " + row.cells.map((c, i) => (finite(c.timedOps) && c.ops > 0 ? names()[i] + " " + (c.timedOps / c.ops).toFixed(2) : "")).filter(Boolean).join(", ") + " of full speed.";
   }
 
   function show() {
@@ -320,6 +344,7 @@
     if (timed.length) drawLatency();
     provenance();
     figures();
+    kernelCalls();
     machines();
   }
 
