@@ -123,7 +123,8 @@ bool hz_window_open(struct hz_window *w, size_t side_bytes) {
       return true;
   if (open_as_needed(w, WINDOW_COMFORTABLE_BYTES, side_bytes))
     return true;
-  for (; bytes >= WINDOW_SMALLEST_BYTES; bytes /= 4)
+  // As much as possible of what little there is: halves, not quarters.
+  for (bytes = WINDOW_COMFORTABLE_BYTES / 2; bytes >= WINDOW_SMALLEST_BYTES; bytes /= 2)
     if (open_reserved(w, bytes, side_bytes))
       return true;
   return false;

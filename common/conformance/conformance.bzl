@@ -6,9 +6,11 @@ makes, in the package that calls it:
 
     NAME_suite_test          the surface, threads, fork, signals, loading; linked to `malloc`
     NAME_suite_preload_test  the same under LD_PRELOAD of `preload`
+    NAME_library_test        soname, exported names, thread-local state, taking effect of `preload`
     NAME_faults_test         one death per fault, linked; prints what was named when
     NAME_misuse_test         the small programs of misuse/ under LD_PRELOAD; prints the same table
-    NAME_real_programs_test  python3, sqlite3, gcc, git, perl, lua with and without LD_PRELOAD (standard, hardened)
+    NAME_real_programs_test  python3, sqlite3, gcc, make, redis, git, perl, lua with and without LD_PRELOAD (standard, hardened)
+    NAME_long_programs_test  manual: more of python's own tests, redis under more load, C++ compiled in parallel
     NAME_random_test         random sequences and kept ones against a shadow model, linked
     NAME_soak_test           memory over epochs of changing work, linked (standard)
     NAME_fuzz                manual: the libFuzzer program, linked; needs clang
@@ -36,6 +38,12 @@ CONFORMANCE_COPTS = [
     "-Wshadow",
     "-Werror",
     "-fno-builtin",
+]
+
+# What a manual target runs: the long form of a test, which is disabled in the normal run.
+_DISABLED_ONLY = [
+    "--gtest_also_run_disabled_tests",
+    "--gtest_filter=*DISABLED*",
 ]
 
 def _who(generation, variant):
@@ -84,8 +92,18 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
         **linked
     )
 
+    cc_binary(
+        name = programs + "limits_program",
+        copts = CONFORMANCE_COPTS,
+        linkopts = ["-pthread"],
+        deps = [_ROOM + "limits_program_body"],
+        testonly = True,
+        **linked
+    )
+
     linked_helpers = [
         _ROOM + "libloader_plugin.so",
+        ":" + programs + "limits_program",
         ":" + programs + "life_program",
         ":" + programs + "life_program_static",
         _ROOM + "own_malloc_program",
@@ -108,10 +126,7 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
     )
     cc_test(
         name = name + "_long_test",
-        args = who + (["--linked"] if ours else []) + [
-            "--gtest_also_run_disabled_tests",
-            "--gtest_filter=*DISABLED*",
-        ] + _paths(linked_helpers),
+        args = who + (["--linked"] if ours else []) + _DISABLED_ONLY + _paths(linked_helpers),
         data = linked_helpers,
         tags = ["manual"],
         **dict(suite, timeout = "eternal", **linked)
@@ -178,18 +193,44 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
             **linked
         )
     if variant in ["standard", "hardened"]:
+        programs_test = dict(
+            data = under_data + [_ROOM + "sources"],
+            deps = [_ROOM + "real_programs"],
+        )
         cc_test(
             name = name + "_real_programs_test",
             size = "large",
             timeout = "long",
-            args = who + under,
-            data = under_data,
-            deps = [_ROOM + "real_programs"],
+            args = who + under + ["$(rootpaths %ssources)" % _ROOM],
+            **programs_test
+        )
+        cc_test(
+            name = name + "_long_programs_test",
+            size = "large",
+            timeout = "eternal",
+            args = who + under + ["$(rootpaths %ssources)" % _ROOM] + _DISABLED_ONLY,
+            tags = ["manual"],
+            **programs_test
+        )
+    if ours:
+        library_data = [
+            preload,
+            "//common/abi/trial:c_program",
+            "//common/abi:exports.lds",
+        ]
+        native.sh_test(
+            name = name + "_library_test",
+            size = "small",
+            srcs = ["//common/abi/trial:preload_test.sh"],
+            args = ["$(location %s)" % label for label in library_data] +
+                   ["lib%s%s.so.1" % (generation, suffix)],
+            data = library_data,
         )
     if ours and variant == "standard":
         helpers = [
             _ROOM + "libloader_plugin.so",
             _ROOM + "life_program",
+            _ROOM + "limits_program",
             _ROOM + "own_malloc_program",
             _ROOM + "unload_program",
         ]

@@ -68,6 +68,8 @@ const Proof kProofs[] = {
     {"free_keeps_other_threads_blocks", "RemoteFree.AThreadThatOnlyFreesDoesNotHoard"},
     {"free_does_nothing", "Threads.MemoryOfFinishedThreadsIsUsedAgain"},
     {"free_does_nothing", "Threads.EachLeavesBlocksThatAnotherFrees"},
+    {"free_does_nothing", "Limits.AddressesFrom64MiBTo4GiB"},
+    {"no_enomem", "Limits.AddressesFrom64MiBTo4GiB"},
     {"thread_leak", "ThreadEnd.KeyDestructorsAllocateInEveryRound"},
     {"thread_leak", "ThreadEnd.CancelledAndDetachedThreadsLeaveNothingBehind"},
     {"free_does_nothing", "Loader.UsersComeAndGoAThousandTimes"},
@@ -83,7 +85,7 @@ ChildEnd run_under(const Proof &proof, const char *fault) {
   return run_command(
       {{helper_file(proof.program), "--generation=broken", "--brief",
         "--preload=" + helper_file("libbroken_allocator.so"), helper_file("libloader_plugin.so"),
-        std::string("--gtest_filter=") + proof.test},
+        helper_file("limits_program"), std::string("--gtest_filter=") + proof.test},
        {std::string("BROKEN=") + fault, "HZ_CONFORMANCE_RUNS=3", "HZ_CONFORMANCE_SHRINK=10"},
        "",
        ""});

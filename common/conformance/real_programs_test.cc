@@ -15,10 +15,14 @@ namespace {
 
 // Returns the path of a program, looked for where the distribution puts it before PATH (whose
 // entries may be wrapper scripts), or an empty string.
+// HZ_PROGRAM_PATH is looked through instead where it is set: that is how a machine without programs
+// is tried.
 std::string find_program(const std::string &name) {
   const char *path = std::getenv("PATH");
-  std::istringstream folders(std::string("/usr/bin:/bin:/usr/local/bin:") +
-                             (path != nullptr ? path : ""));
+  const char *only = std::getenv("HZ_PROGRAM_PATH");
+  std::istringstream folders(only != nullptr ? std::string(only)
+                                             : std::string("/usr/bin:/bin:/usr/local/bin:") +
+                                                   (path != nullptr ? path : ""));
   std::string folder;
   while (std::getline(folders, folder, ':')) {
     const std::string file = folder + "/" + name;
@@ -42,14 +46,19 @@ bool must_be_there() {
   return value != nullptr && std::strcmp(value, "1") == 0;
 }
 
+#define SKIP_WITHOUT(...)                                                                          \
+  do {                                                                                             \
+    const char *const missing = *std::initializer_list<const char *>{__VA_ARGS__}.begin();         \
+    std::printf("SKIPPED: %s\n", missing);                                                         \
+    if (must_be_there())                                                                           \
+      FAIL() << "not installed: " << missing;                                                      \
+    GTEST_SKIP() << "SKIPPED: " << missing;                                                        \
+  } while (0)
+
 #define FIND_OR_SKIP(variable, ...)                                                                \
   const std::string variable = find_any({__VA_ARGS__});                                            \
-  if (variable.empty()) {                                                                          \
-    std::printf("SKIPPED: %s\n", *std::initializer_list<const char *>{__VA_ARGS__}.begin());       \
-    if (must_be_there())                                                                           \
-      FAIL() << "not installed: " << *std::initializer_list<const char *>{__VA_ARGS__}.begin();    \
-    GTEST_SKIP() << "SKIPPED: " << *std::initializer_list<const char *>{__VA_ARGS__}.begin();      \
-  }
+  if (variable.empty())                                                                            \
+  SKIP_WITHOUT(__VA_ARGS__)
 
 // The same environment for every run; nothing of the user's reaches the programs.
 std::vector<std::string> plain_environment(const std::string &folder) {
@@ -109,7 +118,8 @@ std::string without_statistics(const std::string &text) {
 // everything.
 void same_with_and_without(const std::vector<std::string> &argv, const std::string &input = "",
                            const std::function<void(const std::string &)> &prepare = {},
-                           const std::vector<std::string> &results = {}) {
+                           const std::vector<std::string> &results = {},
+                           const std::string &must_say = "") {
   ChildEnd ends[2];
   std::vector<std::string> contents[2];
   // One folder of the same name for both runs, so that paths in messages and results are equal.
@@ -127,6 +137,7 @@ void same_with_and_without(const std::vector<std::string> &argv, const std::stri
   }
   ASSERT_TRUE(ends[0].clean()) << "without preload: " << ends[0].describe();
   EXPECT_FALSE(ends[0].out.empty() && results.empty()) << "nothing to compare";
+  EXPECT_NE(ends[0].out.find(must_say), std::string::npos) << ends[0].describe();
   EXPECT_TRUE(ends[1].clean()) << "with preload: " << ends[1].describe();
   EXPECT_EQ(ends[1].out, ends[0].out);
   EXPECT_EQ(without_statistics(ends[1].err), ends[0].err);
@@ -175,14 +186,15 @@ print("matrix", sum(sum(a * b for a, b in zip(r, c)) for r in [[i * j % 7 for j 
 )py";
 
 TEST(RealPrograms, Python) {
-  FIND_OR_SKIP(python, "python3")
+  FIND_OR_SKIP(python, "python3");
   expect_preload_takes_effect(python);
   same_with_and_without({python, "-"}, kPython);
 }
 
 TEST(RealPrograms, PythonSubprocessesAndForks) {
-  FIND_OR_SKIP(python, "python3")
-  same_with_and_without({python, "-"}, R"py(
+  FIND_OR_SKIP(python, "python3");
+  // -W: newer releases warn of fork in a process with threads, and name its number.
+  same_with_and_without({python, "-W", "ignore", "-"}, R"py(
 import subprocess, os, sys, threading, tempfile
 stop = False
 def churn():
@@ -203,6 +215,38 @@ for i in range(20):
 stop = True
 [t.join() for t in threads]
 )py");
+}
+
+// Python's own tests, where the distribution's package of them is installed. They end in how many
+// ran and how many were skipped, and in how long it took, which is not compared.
+void python_tests(const std::vector<std::string> &modules) {
+  FIND_OR_SKIP(python, "python3");
+  std::string script = "exec \"$0\" -m unittest -q", list;
+  for (const std::string &module : modules)
+    list += " test." + module;
+  if (!run_command({{python, "-c", "import test.test_dict, test.list_tests"}, {}, "/", ""}).clean())
+    SKIP_WITHOUT("libpython3.11-testsuite");
+  script += list + " 2>&1 >/dev/null | sed -E 's/ in [0-9.]+s$//'";
+  same_with_and_without({"/bin/sh", "-c", script, python}, "", {}, {}, "\nOK");
+}
+
+TEST(RealPrograms, PythonsOwnTests) {
+  std::vector<std::string> modules = {"test_list", "test_dict", "test_re", "test_array",
+                                      "test_thread"};
+  if (!subject().brief)
+    for (const char *module :
+         {"test_memoryview", "test_deque", "test_ordered_dict", "test_functools", "test_mmap",
+          "test_collections", "test_string", "test_struct"})
+      modules.push_back(module);
+  python_tests(modules);
+}
+
+// Only run when asked for by name (the manual target).
+TEST(RealPrograms, DISABLED_PythonsOwnTestsAtLength) {
+  python_tests({"test_set",     "test_bytes",      "test_json",   "test_gc",       "test_weakref",
+                "test_queue",   "test_pickle",     "test_zlib",   "test_bz2",      "test_sort",
+                "test_fork1",   "test_unicode",    "test_random", "test_hashlib",  "test_ast",
+                "test_compile", "test_statistics", "test_buffer", "test_tempfile", "test_posix"});
 }
 
 // ---- sqlite3 ----
@@ -237,13 +281,13 @@ std::string sql_script() {
 }
 
 TEST(RealPrograms, Sqlite) {
-  FIND_OR_SKIP(sqlite, "sqlite3")
+  FIND_OR_SKIP(sqlite, "sqlite3");
   expect_preload_takes_effect(sqlite);
   same_with_and_without({sqlite, "-batch", "test.db"}, sql_script(), {}, {"test.db"});
 }
 
 TEST(RealPrograms, SqliteInMemory) {
-  FIND_OR_SKIP(sqlite, "sqlite3")
+  FIND_OR_SKIP(sqlite, "sqlite3");
   same_with_and_without({sqlite, "-batch", ":memory:"}, sql_script());
 }
 
@@ -273,7 +317,7 @@ std::string c_source(int functions) {
 }
 
 TEST(RealPrograms, CCompiler) {
-  FIND_OR_SKIP(gcc, "gcc")
+  FIND_OR_SKIP(gcc, "gcc");
   const ChildEnd where = run_command({{gcc, "-print-prog-name=cc1"}, {}, "", ""});
   expect_preload_takes_effect(where.out.substr(0, where.out.find('\n')));
   const std::string source = c_source(150);
@@ -283,17 +327,126 @@ TEST(RealPrograms, CCompiler) {
 }
 
 TEST(RealPrograms, CCompilerAndLinkerRun) {
-  FIND_OR_SKIP(gcc, "gcc")
+  FIND_OR_SKIP(gcc, "gcc");
   const std::string source = c_source(40);
   same_with_and_without({"/bin/sh", "-c", gcc + " -O1 -pipe big.c -o big && ./big"}, "",
                         [&](const std::string &folder) { write_file(folder + "/big.c", source); },
                         {"big"});
 }
 
+// Many compilers at once, of C and, at length, of C++. The sources are those of this room.
+void parallel_compile(const char *ending) {
+  FIND_OR_SKIP(gcc, "gcc");
+  FIND_OR_SKIP(make, "make");
+  std::string objects;
+  std::vector<std::string> sources;
+  for (const std::string &file : subject().files) {
+    const size_t dot = file.rfind('.');
+    if (file.substr(dot) == ending || file.substr(dot) == ".h")
+      sources.push_back(file);
+    if (file.substr(dot) == ending)
+      objects += " " + file.substr(file.rfind('/') + 1, dot - file.rfind('/') - 1) + ".o";
+  }
+  ASSERT_GT(sources.size(), 10u) << "the sources were not given";
+  const auto prepare = [&](const std::string &folder) {
+    const ChildEnd made =
+        run_command({{"/bin/mkdir", "-p", folder + "/common/conformance/misuse"}, {}, folder, ""});
+    ASSERT_TRUE(made.clean()) << made.describe();
+    for (const std::string &file : sources) {
+      const bool header = file.substr(file.size() - 2) == ".h";
+      const bool misuse = file.find("/misuse/") != std::string::npos;
+      const std::string place = !header  ? ""
+                                : misuse ? "common/conformance/misuse/"
+                                         : "common/conformance/";
+      const ChildEnd copied =
+          run_command({{"/bin/cp", file, folder + "/" + place}, {}, folder, ""});
+      ASSERT_TRUE(copied.clean()) << copied.describe();
+    }
+    write_file(folder + "/Makefile", "all:" + objects + "\n%.o: %.c\n\t" + gcc +
+                                         " -O2 -g -I. -fno-builtin -w -c $< -o $@\n" +
+                                         "%.o: %.cc\n\t" + gcc +
+                                         " -std=gnu++17 -O2 -g -I. -fno-builtin -w -c $< -o $@\n");
+  };
+  same_with_and_without({"/bin/sh", "-ec", make + " -s -j4 all && ls *.o && cat *.o | cksum"}, "",
+                        prepare, {}, ".o");
+}
+
+TEST(RealPrograms, ParallelCompile) {
+  parallel_compile(".c");
+}
+
+TEST(RealPrograms, DISABLED_ParallelCompileOfCxx) {
+  parallel_compile(".cc");
+}
+
+// ---- redis ----
+
+// A server under load on loopback, then what a fixed script of commands is answered. The port is
+// one that the system had free a moment ago.
+void redis(int requests) {
+  FIND_OR_SKIP(server, "redis-server");
+  FIND_OR_SKIP(benchmark, "redis-benchmark");
+  FIND_OR_SKIP(client, "redis-cli");
+  expect_preload_takes_effect(server);
+  same_with_and_without({"/bin/sh", "-ec", R"sh(
+server=$0 benchmark=$1 client=$2 requests=$3
+port=$(($$ % 20000 + 30000)) tries=0
+while :; do
+  "$server" --port $port --bind 127.0.0.1 --save '' --appendonly no --daemonize no --loglevel warning     --logfile server.log --hz 50 --activerehashing yes </dev/null &
+  pid=$!
+  trap 'kill $pid 2>/dev/null || :' EXIT
+  waited=0
+  until "$client" -p $port ping >answer 2>/dev/null && grep -q PONG answer; do
+    kill -0 $pid 2>/dev/null || break
+    waited=$((waited + 1))
+    [ $waited -lt 300 ] || exit 20
+    sleep 0.1
+  done
+  kill -0 $pid 2>/dev/null && break
+  tries=$((tries + 1)) port=$((port + 1))
+  [ $tries -lt 20 ] || exit 21
+done
+"$benchmark" -p $port -n $requests -c 20 -r 5000 -d 200 -P 8 -q   -t set,get,incr,lpush,rpush,lpop,sadd,hset,zadd,lrange_100,mset >load.log 2>&1
+[ $(grep -c 'requests per second' load.log) -ge 11 ] || exit 22
+i=0
+{
+  echo flushall
+  while [ $i -lt 400 ]; do
+    echo "set key:$i $(printf '%0*d' $((i * 7 % 900 + 1)) $i)"
+    echo "append key:$((i / 2)) tail$i"
+    echo "lpush list $i"
+    echo "hset hash f$i v$((i * i))"
+    echo "zadd ranks $((i * 37 % 101)) m$i"
+    echo "sadd set $((i % 50))"
+    i=$((i + 1))
+  done
+  echo "lrange list 0 -1"
+  echo "hgetall hash"
+  echo "zrange ranks 0 -1 withscores"
+  echo "strlen key:7"
+  echo "scard set"
+  echo "dbsize"
+} | "$client" -p $port | cksum
+"$client" -p $port shutdown nosave || :
+wait $pid
+trap - EXIT
+)sh",
+                         server, benchmark, client, std::to_string(requests)},
+                        "", {}, {}, " ");
+}
+
+TEST(RealPrograms, RedisUnderItsBenchmark) {
+  redis(10000);
+}
+
+TEST(RealPrograms, DISABLED_RedisUnderItsBenchmarkAtLength) {
+  redis(400000);
+}
+
 // ---- git ----
 
 TEST(RealPrograms, Git) {
-  FIND_OR_SKIP(git, "git")
+  FIND_OR_SKIP(git, "git");
   expect_preload_takes_effect(git);
   same_with_and_without({"/bin/sh", "-ec", R"sh(
 git init -q -b main repo; cd repo
@@ -326,7 +479,7 @@ git clone -q . ../copy; cd ../copy; git log -1 --format=%T
 // ---- perl and lua ----
 
 TEST(RealPrograms, Perl) {
-  FIND_OR_SKIP(perl, "perl")
+  FIND_OR_SKIP(perl, "perl");
   expect_preload_takes_effect(perl);
   same_with_and_without({perl, "-"}, R"pl(
 use strict; use warnings;
@@ -347,7 +500,7 @@ my $pid = fork; if (!$pid) { my @x = map { "c$_" } 0 .. 10000; exit 3 } waitpid 
 }
 
 TEST(RealPrograms, Lua) {
-  FIND_OR_SKIP(lua, "lua", "lua5.4", "lua5.3", "lua5.1", "luajit")
+  FIND_OR_SKIP(lua, "lua", "lua5.4", "lua5.3", "lua5.1", "luajit");
   expect_preload_takes_effect(lua);
   same_with_and_without({lua, "-"}, R"lua(
 local seed = 7
@@ -376,7 +529,7 @@ collectgarbage() print(collectgarbage("count") > 0)
 // ---- the tools that every script uses ----
 
 TEST(RealPrograms, Coreutils) {
-  FIND_OR_SKIP(sort, "sort")
+  FIND_OR_SKIP(sort, "sort");
   expect_preload_takes_effect(sort);
   same_with_and_without({"/bin/sh", "-ec", R"sh(
 seq 1 200000 | sort -r --parallel=2 -S 8M | head -5

@@ -1,11 +1,13 @@
 #!/bin/sh
-# A preload library made from the surface: what it needs, what it shows, what it does without C++.
+# A preload library made from the surface: what it needs, what it shows, what it does without C++; with a
+# soname also what a preload library for users must be.
 #
-#   preload_test.sh LIBRARY C_PROGRAM EXPORTS_LDS
+#   preload_test.sh LIBRARY C_PROGRAM EXPORTS_LDS [SONAME]
 set -eu
 library=$(readlink -f "$1")
 program=$2
 exports=$3
+soname=${4:-}
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/preload.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 fail() {
@@ -16,6 +18,27 @@ fail() {
 # libc and the loader, nothing else: above all no C++ runtime, no libm, no libdl.
 readelf -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' >"$work/needed"
 grep -v '^libc\.\|^ld-linux' "$work/needed" && fail "the library needs more than libc"
+
+if [ -n "$soname" ]; then
+  readelf -dW "$library" >"$work/dynamic"
+  grep -q "(SONAME).*\[$soname\]$" "$work/dynamic" || fail "the soname is not $soname"
+  # Never unloaded: threads that end later still run its code.
+  grep -q '(FLAGS_1).*NODELETE' "$work/dynamic" || fail "the library could be unloaded"
+  grep -q '(TEXTREL)' "$work/dynamic" && fail "the library writes to its code when it is loaded"
+  # Its thread-local state lies at a fixed place of each thread and never asks for memory; it is small,
+  # for dlopen finds little room there.
+  grep -q '(FLAGS).*STATIC_TLS' "$work/dynamic" || fail "its thread-local state is not initial-exec"
+  readelf -rW "$library" | grep -q 'DTPMOD\|DTPOFF\|TLSDESC' && fail "thread-local state by a call"
+  tls=$(readelf -lW "$library" | awk '$1 == "TLS" { print $6 }')
+  [ $((tls)) -gt 0 ] && [ $((tls)) -le 1024 ] || fail "thread-local state of $((tls)) bytes"
+  # It takes effect: the loader binds a program's malloc and free to this very file.
+  LD_DEBUG=bindings LD_PRELOAD=$library "$program" >/dev/null 2>"$work/bindings" ||
+    fail "the program under LD_DEBUG"
+  for name in malloc free; do
+    grep -q "binding file .* to $library .*symbol .$name'" "$work/bindings" ||
+      fail "$name of the program is not bound to $library"
+  done
+fi
 
 # Exactly the names of the version script. (gold lists thread-local words too, as local symbols.)
 nm -D --defined-only "$library" | grep ' [A-Z] ' | sed 's/.* //; s/@.*//' | sort >"$work/shown"
