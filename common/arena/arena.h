@@ -109,6 +109,11 @@ void hz_run_free_purged(uint64_t granule, uint64_t count);
 // (vm.max_map_count): the run is mapped afresh.
 void hz_run_free_moved(uint64_t granule, uint64_t count);
 
+// Effect: so many granules of runs that are out hold no memory from now on (negative: no more so):
+// their holder purged them and keeps nothing but their addresses. They are used, but they count
+// neither under the memory limit nor where a share of what is used may stay resident.
+void hz_runs_note_empty(int64_t granules);
+
 // Effect: the run [granule, granule+count) grows to new_count in place if the granules behind it
 // are free or not yet handed out. Their records have tag NONE, their content is anything. Returns:
 // false when they are not to be had; then nothing has changed. Keeps errno.

@@ -333,6 +333,42 @@ TEST(Arena, WhatGoesUpAndDownStaysResident) {
   });
 }
 
+// A program that uses 640 MiB and frees 128 again and again keeps them; one whose 640 MiB are
+// addresses without memory does not.
+TEST(Arena, WhatIsOutAndEmptyGivesNoCredit) {
+  for (bool empty : {false, true})
+    in_child([empty] {
+      hz_arena_config c = config(100000);
+      ASSERT_TRUE(hz_arena_init(&c));
+      hz_run held, busy;
+      ASSERT_TRUE(hz_run_alloc(10240, 1, &held));
+      if (empty)
+        hz_runs_note_empty(10240);
+      for (int round = 0; round < 2; round++) {
+        ASSERT_TRUE(hz_run_alloc(2048, 1, &busy));
+        hz_run_free(busy.granule, busy.count);
+      }
+      if (empty)
+        EXPECT_LE(stats().free_dirty_bytes, 44 * HZ_MIB);
+      else
+        EXPECT_EQ(stats().free_dirty_bytes, 128 * HZ_MIB);
+      EXPECT_TRUE(hz_arena_is_valid());
+    });
+}
+
+// What is empty does not count under the limit either.
+TEST(Arena, WhatIsOutAndEmptyLeavesRoomUnderTheLimit) {
+  in_child([] {
+    hz_arena_config c = config(100000, 64 * HZ_MIB);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run a, b;
+    ASSERT_TRUE(hz_run_alloc(800, 1, &a));
+    EXPECT_FALSE(hz_run_alloc(400, 1, &b));
+    hz_runs_note_empty(800);
+    EXPECT_TRUE(hz_run_alloc(400, 1, &b));
+  });
+}
+
 TEST(Arena, TickPurgesByAge) {
   in_child([] {
     hz_arena_config c = config(100);

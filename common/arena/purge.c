@@ -9,7 +9,8 @@
 //               interval is the purge delay), and what it took of memory that had been purged in
 //               that time, which shows that the purge was wasted. A program that frees and
 //               allocates large runs in turn keeps them.
-//   bounds    : what is used and kept together stays below the recent height of `used` and a
+//   bounds    : what is used (and may be resident) and kept together stays below the recent height
+//   of `used` and a
 //               quarter (32 MiB are always allowed). Once `used` has fallen from that height by
 //               more than credit + used / 4, the program is not coming back: the credit shrinks
 //               with it.
@@ -40,9 +41,9 @@ static void interval_roll(uint64_t now_ms) {
   bool old = passed >= 2 * delay;
   S->taken[1] = old ? 0 : S->taken[0];
   S->purged[1] = old ? 0 : S->purged[0];
-  S->high[1] = old ? S->used : S->high[0];
+  S->high[1] = old ? hz_arena_filled() : S->high[0];
   S->taken[0] = S->purged[0] = 0;
-  S->high[0] = S->used;
+  S->high[0] = hz_arena_filled();
   S->interval_start_ms = now_ms;
 }
 
@@ -62,8 +63,9 @@ uint64_t hz_purge_allowance(uint64_t now_ms) {
   interval_roll(now_ms);
   uint64_t base =
       hz_max(RETAIN_LEAST_BYTES >> HZ_GRANULE_SHIFT, S->peak_used / RETAIN_SHARE_OF_PEAK);
-  uint64_t share = S->used / CREDIT_SHARE_OF_USED;
-  uint64_t fallen = hz_max(S->high[0], S->high[1]) - S->used;
+  uint64_t filled = hz_arena_filled(), high = hz_max(S->high[0], S->high[1]);
+  uint64_t share = filled / CREDIT_SHARE_OF_USED;
+  uint64_t fallen = high > filled ? high - filled : 0;
   uint64_t most = hz_max(CREDIT_LEAST_BYTES >> HZ_GRANULE_SHIFT, share + hz_min(fallen, 2 * share));
   uint64_t credit = hz_min(S->taken[0] + S->taken[1], most);
   S->falling = fallen > credit + share;

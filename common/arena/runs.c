@@ -17,7 +17,7 @@
 static void note_used(uint64_t count) {
   S->used += count;
   S->peak_used = hz_max(S->peak_used, S->used);
-  S->high[0] = hz_max(S->high[0], S->used);
+  S->high[0] = hz_max(S->high[0], hz_arena_filled());
 }
 
 static bool others_at_work(void) {
@@ -34,7 +34,8 @@ static uint64_t room_under_limit(uint64_t fresh) {
     return UINT64_MAX;
   size_t meta = hz_meta_bytes() + hz_window_table_bytes(&S->window, S->end + S->coming + fresh);
   // The last huge page is resident beyond what is used of it.
-  uint64_t resident = S->used + S->coming + S->free.dirty + S->free.busy + hz_huge_unit() - 1;
+  uint64_t resident =
+      hz_arena_filled() + S->coming + S->free.dirty + S->free.busy + hz_huge_unit() - 1;
   uint64_t most = meta >= limit ? 0 : (limit - meta) >> HZ_GRANULE_SHIFT;
   return resident >= most ? 0 : most - resident;
 }
@@ -176,6 +177,13 @@ void hz_run_free_moved(uint64_t granule, uint64_t count) {
     S->holes += count;
     hz_arena_unlock();
   }
+}
+
+void hz_runs_note_empty(int64_t granules) {
+  hz_arena_lock();
+  S->empty += (uint64_t)granules;
+  HZ_ASSERT(S->empty <= S->used);
+  hz_arena_unlock();
 }
 
 bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {

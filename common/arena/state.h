@@ -41,7 +41,7 @@ struct hz_window {
 
 // Invariants (hz_arena_is_valid), in granules:
 //   end <= committed <= window
-//   end = used + free.free + free.busy + holes
+//   end = used + free.free + free.busy + holes; empty <= used
 //   records of free granules have tag NONE
 struct hz_arena_state {
   struct hz_lock lock;
@@ -54,6 +54,7 @@ struct hz_arena_state {
   uint64_t committed;
   uint64_t holes; // granules below `end` that are not ours: somebody else's, or lost
   uint64_t used, peak_used;
+  uint64_t empty;  // of `used`: purged by their holders, who keep the addresses
   uint64_t coming; // wanted by threads that are growing: they count against the memory limit
   struct hz_free_index free;
 
@@ -61,8 +62,8 @@ struct hz_arena_state {
   uint64_t interval_start_ms;
   uint64_t taken[2];       // granules of dirty, or purged in vain: this interval, the one before
   uint64_t purged[2];      // granules purged in these intervals and not taken again
-  uint64_t high[2];        // largest `used`: this interval, the one before
-  bool falling;            // `used` is far below its recent height: nobody comes back soon
+  uint64_t high[2];        // largest used - empty: this interval, the one before
+  bool falling;            // used - empty is far below its recent height: nobody comes back soon
   uint64_t purge_again_ms; // the kernel refused a purge: not before this time
   uint64_t due_ms;         // when a tick has work, UINT64_MAX: never; also read without the lock
 
@@ -75,6 +76,11 @@ struct hz_arena_state {
   uint64_t huge_seen_end; // `end` at the last look
 };
 extern struct hz_arena_state hz_arena_state;
+
+// What of `used` may be resident.
+HZ_INLINE uint64_t hz_arena_filled(void) {
+  return hz_arena_state.used - hz_arena_state.empty;
+}
 
 // ---- window.c: addresses. No lock held; only the thread that initialises or grows calls.
 

@@ -7,7 +7,7 @@
 #include "common/os/os.h"
 
 enum { CANARY_BYTES = 256, SLOTS = 16 };
-// A quarantined block costs addresses and no memory; but these count as used.
+// A quarantined block costs addresses and no memory.
 #define HELD_MOST_BYTES (256 * HZ_MIB)
 #define HELD_BLOCK_MOST_BYTES (64 * HZ_MIB)
 
@@ -95,6 +95,7 @@ static void let_go(void *p, enum hz_api api) {
   if (hz_os_commit(p, have)) {
     hz_sub_relaxed(&held.bytes, have);
     hz_sub_relaxed(&held.blocks, (size_t)1);
+    hz_runs_note_empty(-(int64_t)(have / HZ_GRANULE_BYTES));
     hz_guard_give(p, api);
     return;
   }
@@ -131,6 +132,7 @@ static void hold(void *p, size_t have, enum hz_api api) {
   hz_add_relaxed(&held.blocks, (size_t)1);
   size_t bytes = hz_add_relaxed(&held.bytes, have) + have;
   hz_os_protect_none(p, have);
+  hz_runs_note_empty((int64_t)(have / HZ_GRANULE_BYTES));
   stuck_let_go(api);
   (void)slot_swap(hz_add_relaxed(&held.hand, 1u) % SLOTS, p, api);
   for (unsigned i = 1; bytes > HELD_MOST_BYTES && i < SLOTS; i++) {
