@@ -1,6 +1,8 @@
 // See big.h.
 #include "common/guard/big.h"
 
+#include <errno.h>
+
 #include "common/abi/report.h"
 #include "common/guard/seal.h"
 #include "common/large/large.h"
@@ -77,11 +79,13 @@ static bool is_absurd(size_t bytes) {
 void *hz_big_alloc(size_t align, size_t bytes, enum hz_api api) {
   if (is_absurd(bytes))
     return hz_abi_no_memory();
+  int saved_errno = errno;
   unsigned char *p = hz_guard_take_large(align, bytes + CANARY_BYTES, api);
   if (!p && hz_guard_relieve(api))
     p = hz_guard_take_large(align, bytes + CANARY_BYTES, api);
   if (!p)
     return NULL;
+  errno = saved_errno; // a first refusal may have set it
   hz_guard_side_of(p)->bytes = bytes;
   canary_write(p, bytes, hz_large_usable(p, api));
   hz_store_release(hz_state_of(p), hz_state_out(api)); // partner: hz_state_checked

@@ -1,6 +1,8 @@
 // Blocks of classes behind the guard, and the choice between them and the others. See guard.h.
 #include "common/guard/guard.h"
 
+#include <errno.h>
+
 #include "common/abi/report.h"
 #include "common/guard/big.h"
 #include "common/guard/quarantine.h"
@@ -58,6 +60,7 @@ static void clean_check(const unsigned char *p, size_t have, const uint8_t *stat
 
 static void *class_alloc(unsigned cls, size_t bytes, enum hz_api api) {
   size_t have = hz_class_bytes(cls);
+  int saved_errno = errno;
   unsigned char *p = hz_guard_take(cls, api);
   if (HZ_UNLIKELY(!p)) {
     if (!hz_guard_relieve(api))
@@ -65,6 +68,7 @@ static void *class_alloc(unsigned cls, size_t bytes, enum hz_api api) {
     p = hz_guard_take(cls, api);
     if (!p)
       return NULL;
+    errno = saved_errno; // the first refusal set it
   }
   uint8_t *state = hz_state_of(p);
   clean_check(p, have, state, api);
@@ -94,7 +98,7 @@ void *hz_guard_alloc(size_t align, size_t bytes, enum hz_api api) {
   if (bytes != 0 || align > HZ_GRANULE_BYTES)
     return hz_big_alloc(align, bytes, api);
   (void)hz_guard_enter(); // a thread whose exit has begun is served too
-  void *p = hz_arena.base != 0 ? hz_zero_size_alloc(align, api) : NULL;
+  void *p = hz_zero_size_alloc(align, api);
   return p ? p : hz_abi_no_memory();
 }
 

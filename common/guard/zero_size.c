@@ -15,7 +15,9 @@ struct page {
   uint32_t out;
 };
 
-static struct page *pages; // under the guard's lock
+// Under the guard's lock.
+static struct page *pages;
+static struct page *records; // those that found no memory to describe
 
 static void *take(struct page *s, size_t align, enum hz_api api) {
   uint32_t step = (uint32_t)(hz_max(align, HZ_MIN_ALIGN_BYTES) / HZ_MIN_ALIGN_BYTES);
@@ -32,21 +34,39 @@ static void *take(struct page *s, size_t align, enum hz_api api) {
   return NULL;
 }
 
+static struct page *record_get(void) {
+  hz_guard_lock();
+  struct page *s = records;
+  if (s)
+    records = s->next;
+  hz_guard_unlock();
+  return s ? s : hz_meta_alloc(sizeof *s, HZ_LINE_BYTES);
+}
+
+static void record_keep(struct page *s) {
+  hz_guard_lock();
+  s->next = records;
+  records = s;
+  hz_guard_unlock();
+}
+
+// Metadata first: once the memory is out of reach, nothing more can be refused.
 static struct page *page_make(void) {
   struct hz_run run;
-  if (!hz_run_alloc(1, 1, &run))
+  struct page *s = record_get();
+  if (!s)
     return NULL;
-  char *start = hz_granule_address(run.granule);
-  hz_os_purge(start, HZ_GRANULE_BYTES);
-  bool closed = hz_os_protect_none(start, HZ_GRANULE_BYTES);
-  // The metadata last: it cannot be given back.
-  struct page *s = closed ? hz_meta_alloc(sizeof *s, HZ_LINE_BYTES) : NULL;
-  if (!s) {
-    if (!closed || hz_os_commit(start, HZ_GRANULE_BYTES))
+  bool got = hz_run_alloc(1, 1, &run);
+  char *start = got ? hz_granule_address(run.granule) : NULL;
+  if (got)
+    hz_os_purge(start, HZ_GRANULE_BYTES);
+  if (!got || !hz_os_protect_none(start, HZ_GRANULE_BYTES)) {
+    if (got)
       hz_run_free(run.granule, run.count);
+    record_keep(s);
     return NULL;
   }
-  s->start = start;
+  *s = (struct page){.start = start};
   memset(hz_guard_side_of(s->start)->state, HZ_STATE_NEVER, ADDRESSES);
   hz_store_relaxed(&hz_arena.granules[run.granule].flags, (uint8_t)HZ_GUARD_ZERO_SIZE);
   hz_store_relaxed(&hz_arena.granules[run.granule].tag, (uint8_t)HZ_TAG_LARGE_INSIDE);
