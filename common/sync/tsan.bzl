@@ -1,12 +1,17 @@
-"""A test again under ThreadSanitizer, with the code under test instrumented."""
+"""A test again under a sanitizer, with the code under test instrumented."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library")
 load("//tools:copts.bzl", "HZ_COPTS", "HZ_CXX_COPTS")
 
-_TSAN = [
-    "-fsanitize=thread",
-    "-O1",
-    "-g",
+_TSAN = ["-fsanitize=thread"]
+
+# AddressSanitizer sees the accesses of the code itself; blocks come from our own arena, of which it knows
+# nothing. UndefinedBehaviorSanitizer traps without a runtime.
+_ASAN = [
+    "-fsanitize=address",
+    "-fsanitize=undefined",
+    "-fno-sanitize=vptr",
+    "-fno-sanitize-recover=all",
 ]
 
 def hz_tsan_test(name, srcs, hdrs, code, deps, size = "medium"):
@@ -20,12 +25,23 @@ def hz_tsan_test(name, srcs, hdrs, code, deps, size = "medium"):
       deps: what need not be instrumented.
       size: of the test.
     """
+    _sanitized_test(name, srcs, hdrs, code, deps, size, _TSAN)
+
+def hz_asan_test(name, srcs, hdrs, code, deps, size = "medium"):
+    """The same with AddressSanitizer and UndefinedBehaviorSanitizer; arguments as above."""
+    _sanitized_test(name, srcs, hdrs, code, deps, size, _ASAN)
+
+def _sanitized_test(name, srcs, hdrs, code, deps, size, sanitizer):
+    options = sanitizer + [
+        "-O1",
+        "-g",
+    ]
     cc_library(
         name = name + "_code",
         testonly = True,
         srcs = code,
         hdrs = hdrs,
-        copts = HZ_COPTS + _TSAN,
+        copts = HZ_COPTS + options,
         tags = ["manual"],
         deps = deps,
     )
@@ -33,8 +49,8 @@ def hz_tsan_test(name, srcs, hdrs, code, deps, size = "medium"):
         name = name + "_bin",
         testonly = True,
         srcs = srcs,
-        copts = HZ_CXX_COPTS + _TSAN,
-        linkopts = ["-fsanitize=thread"],
+        copts = HZ_CXX_COPTS + options,
+        linkopts = sanitizer,
         tags = ["manual"],
         deps = [
             ":" + name + "_code",
