@@ -61,6 +61,13 @@ wait_for() {
   exit 1
 }
 
+# proved: fails unless the server maps the allocator it was started with.
+proved() {
+  [ -z "$preload" ] || grep -qF "${preload##*:}" "/proc/$server/maps" && return
+  echo "apps.sh: $name does not run on $preload" >&2
+  exit 1
+}
+
 app_python3() {
   cat >job.py <<'PY'
 import json
@@ -135,6 +142,7 @@ app_redis() {
   LD_PRELOAD=$preload redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --daemonize no >server.log 2>&1 &
   server=$!
   wait_for redis-cli -p "$port" ping
+  proved
   start=$(now)
   redis-benchmark -p "$port" -q -n 60000 -c 20 -P 8 -d 400 -r 20000 -t set,get,lpush,lrange_100 >out
   stop=$(now)
@@ -164,6 +172,7 @@ for batch in range(200):
         pass
 PY
   wait_for python3 -c "import socket; socket.create_connection(('127.0.0.1', $port))"
+  proved
   timed 60000 python3 job.py "$port"
   kill "$server"
   wait "$server" || true

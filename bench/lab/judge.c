@@ -139,7 +139,7 @@ unsigned judge_ratio(const struct journal *j, const char *row, const char *a, co
 }
 
 static enum verdict verdict_of(const struct judged_cell *cell) {
-  if (cell->rounds_paired == 0)
+  if (cell->rounds_paired < 2) /* one ratio has no interval */
     return VERDICT_NONE;
   if (cell->ratio_interval.low > 1)
     return VERDICT_FASTER;

@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 enum verdict {
-  VERDICT_NONE,   /* nothing to compare with */
+  VERDICT_NONE,   /* nothing to compare with, or one round alone */
   VERDICT_BASE,   /* is the best peer itself */
   VERDICT_FASTER, /* the whole interval lies above 1 */
   VERDICT_SLOWER, /* the whole interval lies below 1 */

@@ -65,6 +65,7 @@ test_whole_run() {
   (cd "$dir/pins" && for f in *; do [ "$(sha256sum "$f" | cut -c1-64)" = "${f%%-*}" ] || echo "$f"; done) | grep . &&
     fail "a pinned file does not have the hash of its name"
   ls "$dir"/curves/*.csv >/dev/null || fail "no memory curves"
+  [ ! -e "$dir/scratch" ] || fail "the scratch folder is left"
 }
 
 test_kill_and_resume() {

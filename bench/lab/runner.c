@@ -358,7 +358,7 @@ enum run_outcome run_plan(struct session *s) {
       break;
   progress_clear(&run.progress);
   const char *why = counters_refusal();
-  if (why != NULL)
+  if (why != NULL && run.cells > 0)
     session_note(s, "hardware counters: %s", why);
   session_refresh_plan(s);
   return run.outcome;

@@ -6,8 +6,8 @@
 #include "bench/lab/runner.h"
 #include "bench/lab/where.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -391,17 +391,18 @@ void session_finish(struct session *s) {
   free(now);
 }
 
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *at) {
+  (void)status;
+  (void)type;
+  (void)at;
+  remove(path);
+  return 0;
+}
+
 void session_close(struct session *s) {
   if (json_object_get(s->meta, "finished") == NULL)
     session_finish(s);
-  DIR *dir = opendir(s->scratch);
-  struct dirent *entry;
-  while (dir != NULL && (entry = readdir(dir)) != NULL)
-    if (entry->d_name[0] != '.')
-      unlinkat(dirfd(dir), entry->d_name, 0);
-  if (dir != NULL)
-    closedir(dir);
-  rmdir(s->scratch);
+  nftw(s->scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
   journal_close(&s->journal);
   fflush(stderr);
   printf("%s\n", s->dir);

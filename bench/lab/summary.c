@@ -137,7 +137,9 @@ static bool some_are_cold(const struct verdicts *v) {
 static void write_remarks(const struct session *s, const struct verdicts *v, FILE *out,
                           const char *bullet) {
   unsigned rounds = most_rounds(v);
-  if (rounds > 0 && rounds < STATS_ROUNDS_FOR_95)
+  if (rounds == 1)
+    fprintf(out, "%sOne round has no interval: it says nothing about who is faster.\n", bullet);
+  else if (rounds > 0 && rounds < STATS_ROUNDS_FOR_95)
     fprintf(
         out,
         "%sWith %u rounds an interval is the range of the ratios; it holds the true median with "

@@ -74,7 +74,7 @@
     const values = [];
     for (const row of run.rows)
       row.cells.forEach((c, i) => {
-        const same = c.verdict === "no difference seen";
+        const same = c.verdict === "no difference seen" || c.verdict === "-";
         const text = finite(c.ratio) ? (c.ratio >= 10 ? c.ratio.toFixed(1) : c.ratio.toFixed(2)) : c.failed ? "failed" : c.invalid ? "invalid" : "";
         values.push({
           row: row.name, alloc: names()[i], level: finite(c.ratio) && c.ratio > 0 ? Math.max(-2, Math.min(2, Math.log2(c.ratio))) : 0,
@@ -206,6 +206,10 @@
       headline.textContent = "Peers alone: every ratio is to the fastest of each row.";
       return;
     }
+    if (mine.every((i) => tally(i).faster + tally(i).same + tally(i).slower === 0)) {
+      headline.textContent = "Too few rounds for a verdict: the ratios below show a direction at most.";
+      return;
+    }
     const best = mine.reduce((a, b) => (tally(b).ratio > tally(a).ratio ? b : a), mine[0]), t = tally(best);
     headline.append(element("b", {}, names()[best]),
       " is faster than the best peer in " + t.faster + " of " + t.rows + " rows, slower in " + t.slower +
@@ -217,11 +221,12 @@
     const list = at("cautions"), plan = run.meta.plan || {}, say = (text) => list.append(element("li", {}, text));
     list.replaceChildren();
     const rounds = Math.max(0, ...run.rows.flatMap((r) => r.cells.map((c) => c.rounds)));
-    if (rounds > 0 && rounds < 6) say("Only " + rounds + " rounds: an interval is the range of the ratios and holds the true median with " + (100 * (1 - 2 * 0.5 ** rounds)).toFixed(0) + " % probability, not 95 %.");
+    if (rounds === 1) say("One round has no interval: it says nothing about who is faster.");
+    else if (rounds > 0 && rounds < 6) say("Only " + rounds + " rounds: an interval is the range of the ratios and holds the true median with " + (100 * (1 - 2 * 0.5 ** rounds)).toFixed(0) + " % probability, not 95 %.");
     if (plan.short_args) say("A quick run: short rings and short cells. It shows the direction; a --record run is for quoting.");
     if (plan.linked) say("Linked: each workload has the allocator's static library inside; nothing is preloaded.");
     if (run.otherCpuPct > 5) say("Other programs used " + run.otherCpuPct.toFixed(0) + " % of the machine during the median cell.");
-    for (const note of run.meta.notes || [])
+    for (const note of new Set(run.meta.notes || []))
       if (note.startsWith("hardware counters: ")) say("No hardware counters on this machine (" + note.slice(19) + ").");
     const cold = [...new Set(run.rows.filter((r) => r.cells.some((c) => c.cold)).map((r) => r.name))];
     if (cold.length) say("The warm-up was cut short, so that these rows measure start-up as well (marked * below): " + cold.join(", ") + ".");
@@ -278,7 +283,8 @@
     const place = at("machines");
     place.replaceChildren();
     if (data.runs.length < 2) return;
-    const label = (r) => ((r.meta.machine || {}).host || r.name) + ", " + (((r.meta.machine || {}).cpu || {}).online || "?") + " CPUs";
+    const machineOf = (r) => ((r.meta.machine || {}).host || r.name) + ", " + (((r.meta.machine || {}).cpu || {}).online || "?") + " CPUs";
+    const label = (r) => machineOf(r) + (data.runs.filter((x) => machineOf(x) === machineOf(r)).length > 1 ? " (" + r.name + ")" : "");
     const keys = [...new Set(data.runs.flatMap((r) => r.rows.map((row) => row.name)))];
     const allocs = [...new Set(data.runs.flatMap((r) => r.allocs.map((a) => a.name)))];
     const table = element("table", {}, element("tr", {}, element("th", { class: "text" }, "row"), element("th", { class: "text" }, "allocator"), ...data.runs.map((r) => element("th", {}, label(r)))));
