@@ -1,10 +1,18 @@
 // A soak for memory alone: phases of different work, threads that come and go, blocks that outlive
-// their thread. After each epoch everything but a known set of live blocks is free. Judged: the
-// resident set once caches are given back (every fifth epoch), early against late; the resident set
-// as it is, late against the most of the first half; no growth in every epoch; contents of the
-// blocks that live throughout; the floor after everything is freed. What caches hold at the end of
-// an epoch varies by half from one to the next, so single epochs are not compared. Throughput is
-// another instrument's business. HZ_SOAK_EPOCHS makes it longer.
+// their thread. After each epoch everything but a known set of live blocks is free.
+//
+// Judged of this tree's generations: the resident set at the end of an epoch, the first ten epochs
+// against the last ten, 5 % at most and nothing besides. One epoch differs from the next by a
+// tenth, because threads meet otherwise and leave other caches; so where the last ten lie higher,
+// ten more are run, three times at most: what drifts goes on to drift, what varies does not. Also
+// the resident set once caches are given back (every fifth epoch), in the same measure; no growth
+// in every epoch; and the floor after everything is freed.
+//
+// The C library proves the test, and no more than this: the program itself loses nothing (every
+// block's content; and the resident set once malloc_trim has given back what is free does not
+// drift). How much its arenas keep depends on which thread met which arena: its resident set
+// triples within ten epochs and is not judged. Throughput is another instrument's business.
+// HZ_SOAK_EPOCHS makes it longer.
 #include "common/conformance/api.h"
 #include "common/conformance/probe.h"
 #include "common/conformance/subject.h"
@@ -23,9 +31,11 @@ namespace {
 
 constexpr size_t kMiB = 1024 * 1024;
 constexpr size_t kWorkers = 4;
-constexpr double kMostDrift = 0.05; // of the resident set
-constexpr size_t kSettleEvery = 5;  // epochs
-constexpr size_t kAllowance = 2 * kMiB;
+constexpr double kMostDrift = 0.05;     // of the resident set
+constexpr size_t kSettleEvery = 5;      // epochs
+constexpr size_t kJudged = 10;          // epochs at each end
+constexpr int kExtensions = 3;          // of as many epochs
+constexpr size_t kAllowance = 2 * kMiB; // of the C library alone
 
 struct Held {
   void *block;
@@ -127,16 +137,14 @@ double mean(const std::vector<size_t> &values, size_t from, size_t count) {
   return sum / static_cast<double>(count);
 }
 
-void expect_no_drift(const char *what, double early, double late) {
-  EXPECT_LE(late, early * (1 + kMostDrift) + kAllowance)
-      << what << " drifted by " << (late / early - 1) * 100 << " %";
+double drift_of(const std::vector<size_t> &rss) {
+  return mean(rss, rss.size() - kJudged, kJudged) / mean(rss, 0, kJudged) - 1;
 }
 
 TEST(Soak, MemoryStaysWhereItIs) {
   const char *wanted = std::getenv("HZ_SOAK_EPOCHS");
-  const size_t epochs =
-      wanted != nullptr && *wanted != '\0' ? std::strtoul(wanted, nullptr, 10) : 30;
-  ASSERT_GE(epochs, 25u);
+  size_t epochs = wanted != nullptr && *wanted != '\0' ? std::strtoul(wanted, nullptr, 10) : 30;
+  ASSERT_GE(epochs, 30u);
   std::vector<Held> throughout; // live from the first epoch to the last
   Random random(99);
   for (int i = 0; i < 4000; ++i) {
@@ -148,6 +156,7 @@ TEST(Soak, MemoryStaysWhereItIs) {
   const size_t floor = rss_bytes();
   auto pool = std::make_unique<Pool>();
   std::vector<size_t> rss, settled;
+  int extensions = 0;
   for (size_t epoch = 0; epoch < epochs; ++epoch) {
     ASSERT_EQ(run_epoch(epoch, pool.get()), 0u) << "epoch " << epoch;
     ASSERT_EQ(pool->empty(), 0u) << "epoch " << epoch;
@@ -160,14 +169,23 @@ TEST(Soak, MemoryStaysWhereItIs) {
       std::printf("settled_kib %zu\n", settled.back() / 1024);
     }
     std::fflush(stdout);
+    if (epoch + 1 == epochs && subject_is_ours() && extensions < kExtensions &&
+        drift_of(rss) > kMostDrift) {
+      ++extensions;
+      epochs += kJudged;
+    }
   }
-  expect_no_drift("memory in use", mean(settled, 1, 2), mean(settled, settled.size() - 2, 2));
-  const auto half = rss.begin() + static_cast<long>(epochs / 2);
-  const size_t most_early = *std::max_element(rss.begin(), half);
-  expect_no_drift("memory with caches", static_cast<double>(most_early), mean(rss, epochs - 5, 5));
+  // The first of the settled ones still carries what the first epoch set up.
+  const double early = mean(settled, 1, 2), late = mean(settled, settled.size() - 2, 2);
+  std::printf("drift of the resident set %.1f %%, settled %.1f %%\n", drift_of(rss) * 100,
+              (late / early - 1) * 100);
+  EXPECT_LE(late, early * (1 + kMostDrift) + (subject_is_ours() ? 0 : kAllowance));
+  if (subject_is_ours()) {
+    EXPECT_LE(drift_of(rss), kMostDrift) << "after " << epochs << " epochs";
+  }
   size_t rises = 0;
   for (size_t i = rss.size() - 10; i + 1 < rss.size(); ++i)
-    rises += rss[i + 1] > rss[i] + kMiB / 4;
+    rises += rss[i + 1] > rss[i];
   EXPECT_LT(rises, 9u) << "the resident set grew in every epoch";
   for (Held &held : throughout) {
     ASSERT_EQ(pattern_mismatch(held.block, held.size, held.seed), held.size);
