@@ -37,6 +37,14 @@ static char *cpu_key(const char *text, const char *key) {
   return lab_format("%.*s", (int)strcspn(colon, "\n"), colon);
 }
 
+/* Returns: what stands behind a key of /proc/self/status; ownership: the caller's. */
+static char *status_key(const char *key) {
+  char *text = proc_text("/proc/self/status");
+  char *value = cpu_key(text, key);
+  free(text);
+  return value;
+}
+
 static json_t *cpu_facts(void) {
   json_t *cpu = json_object();
   char *text = proc_text("/proc/cpuinfo");
@@ -46,6 +54,7 @@ static json_t *cpu_facts(void) {
   json_object_set_new(cpu, "model", text_or_null(model));
   json_object_set_new(cpu, "cache", text_or_null(cpu_key(text, "cache size")));
   json_object_set_new(cpu, "online", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+  json_object_set_new(cpu, "allowed", text_or_null(status_key("Cpus_allowed_list:")));
   json_object_set_new(cpu, "governor",
                       file_or_null("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"));
   json_object_set_new(cpu, "max_khz",
@@ -93,6 +102,25 @@ static json_t *cgroup_facts(void) {
   return cgroup;
 }
 
+/* Returns: how the measured files were built, as far as the revision does not say it: the name of
+ * Bazel's configuration and the person's own settings. */
+static json_t *build_facts(void) {
+  json_t *build = json_object();
+  const char *tree = where_source();
+  char *own = tree != NULL ? lab_format("%s/user.bazelrc", tree) : NULL;
+  char *self = realpath("/proc/self/exe", NULL);
+  const char *out = self != NULL ? strstr(self, "/bazel-out/") : NULL;
+  if (out != NULL)
+    out += strlen("/bazel-out/");
+  json_object_set_new(
+      build, "configuration",
+      text_or_null(out != NULL ? lab_format("%.*s", (int)strcspn(out, "/"), out) : NULL));
+  json_object_set_new(build, "user_bazelrc", own != NULL ? file_or_null(own) : json_null());
+  free(self);
+  free(own);
+  return build;
+}
+
 json_t *machine_facts(void) {
   json_t *machine = json_object();
   struct utsname name;
@@ -109,6 +137,7 @@ json_t *machine_facts(void) {
                       file_or_null("/proc/sys/kernel/perf_event_paranoid"));
   json_object_set_new(machine, "libc",
                       text_or_null(lab_format("glibc %s", gnu_get_libc_version())));
+  json_object_set_new(machine, "build", build_facts());
   json_object_set_new(machine, "lab_compiler", json_string(__VERSION__));
 #ifdef __OPTIMIZE__
   json_object_set_new(machine, "lab_optimised", json_true());

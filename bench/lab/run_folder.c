@@ -74,8 +74,9 @@ static const json_t *at(const json_t *object, const char *a, const char *b) {
 
 void run_folder_differences(const struct run_folder *a, const struct run_folder *b,
                             struct strings *out) {
-  static const char *const plain[] = {"host", "kernel", "architecture", "libc", "lab_compiler"};
-  static const char *const cpu[] = {"model", "online", "governor", "hypervisor"};
+  static const char *const plain[] = {"host", "kernel",       "architecture",
+                                      "libc", "lab_compiler", "build"};
+  static const char *const cpu[] = {"model", "online", "allowed", "governor", "hypervisor"};
   static const char *const memory[] = {"MemTotal_kib", "huge_pages", "overcommit", "max_map_count"};
   static const char *const plan[] = {"scale",   "short_args", "seconds", "cpus",
                                      "classic", "check",      "linked"};
