@@ -11,6 +11,7 @@
 #include "common/sync/lock.h"
 #include "hz3/duplicates.h"
 #include "hz3/init.h"
+#include "hz3/shelf.h"
 #include "hz3/span.h"
 #include "hz3/tick.h"
 #include "hz3/transfer.h"
@@ -20,6 +21,9 @@
 #define IDLE_MOST 64u
 #define IDLE_FLUSH 4u
 #define IDLE_BLOCK 1u
+
+// One slow call in so many looks at the clock.
+#define CLOCK_MASK 7u
 
 // A bin that let go of so many batches while nobody took from its class is not swinging: it fills.
 #define UNWANTED_BATCHES 4u
@@ -104,6 +108,21 @@ static unsigned bin_step(const struct hz3_cache *c, unsigned cls) {
   return (unsigned)hz_max(c->bins[cls].capacity / 2, 1);
 }
 
+// ---- the shared layers ----
+
+// Effect: blocks go to the shelf of this CPU; what it cannot hold goes on, a batch at a time.
+static void shared_give(struct hz3_cache *c, unsigned cls, void *const *blocks, unsigned n,
+                        enum hz_api api) {
+  void *old[HZ3_BATCH_BLOCKS];
+  unsigned moved = 0;
+  struct hz3_shelf *s = hz3_shelf_here(c);
+  bool lies = s && hz3_shelf_give(s, cls, blocks, n, old, hz3_shape[cls].batch, &moved);
+  if (moved != 0)
+    hz3_transfer_give(cls, old, moved, &c->spare, api);
+  if (!lies)
+    hz3_transfer_give(cls, blocks, n, &c->spare, api);
+}
+
 // ---- blocks out of bins ----
 
 enum where { TO_TRANSFER, TO_SPANS };
@@ -123,10 +142,11 @@ static void bin_release(struct hz3_cache *c, unsigned cls, unsigned n, enum wher
     unsigned done = 0;
     for (unsigned part; done < n; done += part) {
       part = (unsigned)hz_min(n - done, HZ3_BATCH_BLOCKS);
-      hz3_transfer_give(cls, first + done, part, &c->spare, api);
+      shared_give(c, cls, first + done, part, api);
     }
   }
-  memmove(first, first + n, (count - n) * sizeof(void *));
+  for (unsigned i = n; i < count; i++)
+    bottom[1 + i - n] = bottom[1 + i];
   hz_store_relaxed(&c->tops[cls], bottom + (count - n));
 }
 
@@ -138,6 +158,7 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   if (bin->capacity != 0)
     hz3_count_seen(HZ3_SEEN_EMPTIED);
   bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
+  (void)hz3_shelf_clear(cls, true, api);
   (void)hz3_transfer_drain(cls, api);
   if (bin->capacity == 0)
     return;
@@ -191,6 +212,8 @@ static void bin_fit(struct hz3_cache *c, unsigned cls, enum hz_api api) {
 
 // At the end of a slow path: is it time?
 static void look_at_clock(struct hz3_cache *c) {
+  if (HZ_LIKELY((++c->slow_calls & CLOCK_MASK) != 0))
+    return;
   hz3_tick_maybe();
   uint32_t ticks = hz_load_relaxed(&hz3_tick_count);
   if (c->tick_seen != ticks) {
@@ -202,8 +225,8 @@ static void look_at_clock(struct hz3_cache *c) {
 
 // ---- a bin runs empty ----
 
-// Returns: how many of `want` blocks were found, in transfer layer, else in spans.
-static unsigned fetch(unsigned cls, void **out, unsigned want, uint32_t *spare) {
+// Returns: how many of `want` blocks were found behind the shelf: transfer layer, else spans.
+static unsigned fetch_behind(unsigned cls, void **out, unsigned want, uint32_t *spare) {
   uint64_t began = hz3_time_begin(HZ3_TIMED_REFILL);
   hz3_transfer_ask(cls);
   unsigned n = hz3_transfer_take(cls, out, want, spare);
@@ -214,21 +237,62 @@ static unsigned fetch(unsigned cls, void **out, unsigned want, uint32_t *spare) 
   return n;
 }
 
+// Returns: how many of `want` blocks were found. Where few are wanted more are fetched for the
+// shelf: the way behind it is longer.
+static unsigned fetch(struct hz3_cache *c, unsigned cls, void **out, unsigned want) {
+  struct hz3_shelf *s = hz3_shelf_here(c);
+  unsigned n = s ? hz3_shelf_take(s, cls, out, want) : 0, company = hz3_shape[cls].batch / 2u;
+  if (n != 0) {
+    hz3_count(cls, HZ3_STEP_FROM_SHELF, 1);
+    return n;
+  }
+  if (!s || want >= company)
+    return fetch_behind(cls, out, want, &c->spare);
+  void *found[HZ3_BATCH_BLOCKS];
+  n = fetch_behind(cls, found, want + company, &c->spare);
+  unsigned others = n > want ? n - want : 0, moved;
+  if (others != 0 && !hz3_shelf_give(s, cls, found, others, NULL, 0, &moved))
+    hz3_transfer_give(cls, found, others, &c->spare, HZ_API_MALLOC);
+  memcpy(out, found + others, (n - others) * sizeof(void *));
+  return n - others;
+}
+
 // Memory is short: everything that waits in shared layers becomes spans, perhaps runs. Returns: as
 // fetch.
 static unsigned fetch_at_any_price(struct hz3_cache *c, unsigned cls, void **out, unsigned want) {
   for (unsigned other = HZ_CLASS_FIRST; other <= HZ_CLASS_LAST; other++) {
     if (c)
       bin_release(c, other, hz3_bin_count(c, other), TO_SPANS, HZ_API_MALLOC);
+    (void)hz3_shelf_clear(other, true, HZ_API_MALLOC);
     (void)hz3_transfer_drain(other, HZ_API_MALLOC);
   }
   (void)hz_large_trim();
   return hz3_span_take(cls, out, want);
 }
 
-HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
-  hz_store_relaxed(&c->busy, 1u);
+// A bin that has all the room it may have, and whose class lies on the near shelf: most calls where
+// threads are many. Returns: a block, or NULL.
+static void *near_miss(struct hz3_cache *c, unsigned cls) {
+  struct hz3_bin *bin = &c->bins[cls];
+  struct hz3_shelf *s = hz3_shelf_here(c);
+  if (bin->capacity != bin_most(c, cls) || !s)
+    return NULL;
+  void **bottom = hz3_bin_bottom(c, cls);
+  unsigned n = hz3_shelf_take(s, cls, bottom + 1, bin_step(c, cls));
+  if (n == 0)
+    return NULL;
+  bin->missed = bin->used = 1;
+  c->idle = 0;
+  void *p = bottom[n];
   hz_signal_fence();
+  hz_store_relaxed(&c->tops[cls], bottom + (n - 1));
+  hz3_count(cls, HZ3_STEP_FROM_SHELF, 1);
+  return p;
+}
+
+// The long way: the bin may grow, and blocks come from wherever there are some. Returns: a block,
+// or NULL.
+static void *far_miss(struct hz3_cache *c, unsigned cls) {
   struct hz3_bin *bin = &c->bins[cls];
   bin->missed = bin->used = 1;
   bin->giving = 0;
@@ -238,16 +302,23 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
   void *alone, **bottom = hz3_bin_bottom(c, cls);
   void **out = bin->capacity != 0 ? bottom + 1 : &alone;
   unsigned want = bin_step(c, cls);
-  unsigned n = fetch(cls, out, want, &c->spare);
+  unsigned n = fetch(c, cls, out, want);
   if (HZ_UNLIKELY(n == 0))
     n = fetch_at_any_price(c, cls, out, want);
   bin->takes_seen = hz_load_relaxed(&hz3_transfer[cls].takes);
-  void *p = NULL;
-  if (n != 0) {
-    p = out[n - 1];
-    if (bin->capacity != 0)
-      hz_store_relaxed(&c->tops[cls], bottom + (n - 1));
-  }
+  if (n == 0)
+    return NULL;
+  if (bin->capacity != 0)
+    hz_store_relaxed(&c->tops[cls], bottom + (n - 1));
+  return out[n - 1];
+}
+
+HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
+  hz_store_relaxed(&c->busy, 1u);
+  hz_signal_fence();
+  void *p = near_miss(c, cls);
+  if (HZ_UNLIKELY(p == NULL))
+    p = far_miss(c, cls);
   look_at_clock(c);
   hz_signal_fence();
   hz_store_relaxed(&c->busy, 0u);
@@ -255,6 +326,13 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
 }
 
 // ---- a bin is full ----
+
+// How many blocks a bin may let go of in a row, while nobody takes, before it is not swinging but
+// filling for good.
+static unsigned patience_with(unsigned cls) {
+  uint64_t out = hz_load_relaxed(&hz3_central[cls].blocks_out);
+  return (unsigned)hz_clamp(out / 4, UNWANTED_BATCHES * hz3_shape[cls].batch, UINT16_MAX / 2);
+}
 
 // Effect: makes room in a full bin. Returns: whether there is room.
 static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
@@ -273,7 +351,7 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     bin_fit(c, cls, api);
     return true;
   }
-  if (!bin->giving && bin->unwanted < UNWANTED_BATCHES * hz3_shape[cls].batch) {
+  if (!bin->giving && bin->unwanted < patience_with(cls)) {
     bin->unwanted = (uint16_t)(bin->unwanted + bin_step(c, cls));
     bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
     return true;
@@ -284,10 +362,35 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   return bin->capacity != 0;
 }
 
+// The same for a full bin that ran empty not long ago. Returns: whether p has found its place.
+static bool near_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api api) {
+  struct hz3_bin *bin = &c->bins[cls];
+  struct hz3_shelf *s = hz3_shelf_here(c);
+  unsigned capacity = bin->capacity, moved, n = bin_step(c, cls), left = capacity - n;
+  if (!bin->missed || capacity != bin_most(c, cls) || !s)
+    return false;
+  void **first = hz3_bin_bottom(c, cls) + 1;
+  if (!HZ_FAST)
+    hz3_duplicates_refuse(first, capacity, cls, api);
+  if (!hz3_shelf_give(s, cls, first, n, NULL, 0, &moved))
+    return false;
+  bin->missed = 0;
+  bin->used = 1;
+  bin->unwanted = 0;
+  c->idle = 0;
+  for (unsigned i = 0; i < left; i++)
+    first[i] = first[n + i];
+  first[left] = p;
+  hz_store_relaxed(&c->tops[cls], first + left);
+  return true;
+}
+
 HZ_NOINLINE void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api api) {
   hz_store_relaxed(&c->busy, 1u);
   hz_signal_fence();
-  if (bin_make_room(c, cls, api)) {
+  if (HZ_LIKELY(near_flush(c, cls, p, api))) {
+    // p lies in its bin
+  } else if (bin_make_room(c, cls, api)) {
     void **top = c->tops[cls];
     HZ_ASSERT(top[1] != HZ3_FULL);
     top[1] = p;
@@ -295,7 +398,7 @@ HZ_NOINLINE void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enu
   } else if (c->bins[cls].giving) {
     hz3_span_put(cls, &p, 1, api);
   } else {
-    hz3_transfer_give(cls, &p, 1, &c->spare, api);
+    shared_give(c, cls, &p, 1, api);
   }
   look_at_clock(c);
   hz_signal_fence();
@@ -308,7 +411,7 @@ void *hz3_uncached_alloc(unsigned cls) {
   void *p = NULL;
   uint32_t spare = 0;
   hz3_count(cls, HZ3_STEP_UNCACHED, 1);
-  if (fetch(cls, &p, 1, &spare) == 0)
+  if (fetch_behind(cls, &p, 1, &spare) == 0)
     (void)fetch_at_any_price(NULL, cls, &p, 1);
   if (spare != 0)
     hz3_batch_give(spare);
@@ -471,6 +574,7 @@ void hz3_cache_after_fork_parent(void) {
 // place.
 void hz3_cache_after_fork_child(void) {
   hz_lock_reset_after_fork(&caches_lock);
+  hz3_shelf_after_fork_child();
   for (struct hz3_cache *c = caches; c; c = c->next)
     if (c != hz3_cache && c->alive && !c->busy)
       cache_keep(c);

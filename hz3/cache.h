@@ -58,6 +58,7 @@ struct hz3_cache {
   uint32_t spare;              // an empty batch, or 0
   uint32_t tick_seen;          // hz3_tick_count when the bins were last halved
   uint32_t idle;               // freed in a row and wanted by nobody, weighted (cache.c)
+  uint32_t slow_calls;         // for the clock
   uint32_t receding;           // the heap was, when last looked at (tick.h)
   uint32_t busy;               // a slow path is at work: a forked child must not read it
   uint32_t alive;              // of a thread that has not ended
@@ -77,7 +78,8 @@ extern HZ_HIDDEN struct hz3_cache hz3_cache_none, hz3_cache_gone;
 struct hz3_cache *hz3_cache_get(void);
 
 // The slow ways, both at most one batch of work, both keep errno.
-// Effect: a bin that ran empty is filled from transfer layer or spans. Returns: a block, or NULL.
+// Effect: a bin that ran empty is filled from shelf, transfer layer or spans. Returns: a block, or
+// NULL.
 void *hz3_cache_miss(struct hz3_cache *c, unsigned cls);
 // Effect: a bin that is full makes room and takes p.
 void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api api);

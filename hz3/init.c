@@ -7,6 +7,7 @@
 #include "common/large/large.h"
 #include "hz3/cache.h"
 #include "hz3/options.h"
+#include "hz3/shelf.h"
 #include "hz3/span.h"
 #include "hz3/tick.h"
 
@@ -18,6 +19,7 @@ static void init(void) {
   hz3_shape_init();
   if (HZ_HARDENED)
     hz_guard_init(HZ3_SIDE_BYTES);
+  hz3_shelf_init();
   hz3_tick_init(o->cache_max_bytes, (uint32_t)o->purge_delay_ms);
   struct hz_arena_config arena = {
       .side_bytes = HZ3_SIDE_BYTES,

@@ -37,17 +37,19 @@ static uint64_t seen(enum hz3_seen what) {
 static void mid_pairs(struct hz_stats *out, const uint64_t *allocs) {
   static const char tag[] = "HZ3_MID_STATS";
   uint64_t transfer = step(1, HZ3_STEP_FROM_TRANSFER), spans = step(1, HZ3_STEP_FROM_SPANS);
-  uint64_t all = allocs[1] + transfer + spans;
+  uint64_t shelf = step(1, HZ3_STEP_FROM_SHELF), all = allocs[1] + shelf + transfer + spans;
   hz_stats_add(out, tag, "allocs", all);
   hz_stats_add(out, tag, "lock_path", spans);
   hz_stats_add(out, tag, "lock_path_ppm", all ? spans * 1000000 / all : 0);
   hz_stats_add(out, tag, "from_bin", allocs[1]);
+  hz_stats_add(out, tag, "refills_shelf", shelf);
   hz_stats_add(out, tag, "refills_transfer", transfer);
   hz_stats_add(out, tag, "refills_spans", spans);
   hz_stats_add(out, tag, "spans_opened", step(1, HZ3_STEP_OPENED));
   hz_stats_add(out, tag, "spans_closed", step(1, HZ3_STEP_CLOSED));
   hz_stats_add(out, tag, "remote_drained_blocks", step(1, HZ3_STEP_DRAINED));
   hz_stats_add(out, tag, "small_from_bin", allocs[0]);
+  hz_stats_add(out, tag, "small_refills_shelf", step(0, HZ3_STEP_FROM_SHELF));
   hz_stats_add(out, tag, "small_refills_transfer", step(0, HZ3_STEP_FROM_TRANSFER));
   hz_stats_add(out, tag, "small_refills_spans", step(0, HZ3_STEP_FROM_SPANS));
   hz_stats_add(out, tag, "large_allocs", seen(HZ3_SEEN_LARGE_ALLOC));

@@ -23,6 +23,7 @@ HZ_INLINE unsigned hz3_part_of(size_t cls) {
 }
 
 enum hz3_step {
+  HZ3_STEP_FROM_SHELF,    // misses served there
   HZ3_STEP_FROM_TRANSFER, // misses served there
   HZ3_STEP_FROM_SPANS,    // misses served under the class's lock
   HZ3_STEP_TO_TRANSFER,   // batches

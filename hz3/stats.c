@@ -8,6 +8,7 @@
 #include "common/large/large.h"
 #include "hz3/cache.h"
 #include "hz3/init.h"
+#include "hz3/shelf.h"
 #include "hz3/span.h"
 #include "hz3/transfer.h"
 
@@ -20,7 +21,8 @@ static void add_class(struct hz_stats *out, unsigned cls) {
   out->cls[out->classes].blocks_out = spans.blocks_out;
   out->cls[out->classes].blocks_free = spans.blocks_free;
   out->classes++;
-  int32_t waiting = (int32_t)hz_load_relaxed(&hz3_transfer[cls].blocks);
+  int64_t waiting = (int32_t)hz_load_relaxed(&hz3_transfer[cls].blocks);
+  waiting += (int64_t)hz3_shelf_blocks(cls);
   out->cached_shared_bytes += waiting > 0 ? (size_t)waiting * bytes : 0;
   out->span_free_bytes += spans.span_bytes - spans.blocks_out * bytes;
   out->live_bytes += spans.blocks_out * bytes;
@@ -73,8 +75,10 @@ bool hz3_trim(size_t keep_bytes) {
     (void)hz_guard_relieve(HZ_API_MALLOC_TRIM);
   if (hz3_cache != &hz3_cache_none && hz3_cache != &hz3_cache_gone)
     hz3_cache_empty(hz3_cache, HZ_API_MALLOC_TRIM);
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    (void)hz3_shelf_clear(cls, true, HZ_API_MALLOC_TRIM);
     (void)hz3_transfer_drain(cls, HZ_API_MALLOC_TRIM);
+  }
   size_t bytes = hz_large_trim();
   bytes += hz_runs_purge_all();
   return bytes != 0;

@@ -5,9 +5,14 @@
 #include "common/large/large.h"
 #include "common/os/os.h"
 #include "hz3/observe.h"
+#include "hz3/shelf.h"
 #include "hz3/span.h"
 #include "hz3/transfer.h"
 
+// Eighths of the bound: bins, shelves, transfer layer.
+#define BINS_PARTS 5
+#define SHELVES_PARTS 2
+#define TRANSFER_PARTS 1
 #define LEAST_WAITING_BYTES (16 * HZ_KIB)
 #define QUOTA_LEAST_BYTES (16 * HZ_KIB)
 #define QUOTA_MOST_BYTES (128 * HZ_MIB)
@@ -27,7 +32,7 @@ static uint64_t peak_bytes; // of blocks out of spans; forgets a 64th at each ti
 // Of what may wait in the transfer layer every class has a little; the rest is shared out in equal
 // numbers of blocks among the classes that were asked for since the last time.
 static void limits_compute(uint64_t bound) {
-  size_t least[HZ_CLASS_COUNT], left = bound / 4, spread = 0;
+  size_t least[HZ_CLASS_COUNT], left = bound / 8 * TRANSFER_PARTS, spread = 0;
   bool asked[HZ_CLASS_COUNT];
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     size_t bytes = hz_class_bytes(cls);
@@ -35,6 +40,7 @@ static void limits_compute(uint64_t bound) {
     asked[cls] = hz3_transfer_was_asked(cls);
     spread += asked[cls] ? bytes : 0;
   }
+  hz3_shelf_tick(bound / 8 * SHELVES_PARTS);
   left -= hz_min(left, LEAST_WAITING_BYTES * HZ_CLASS_COUNT);
   size_t share = spread ? left / spread : 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
@@ -57,7 +63,7 @@ bool hz3_heap_is_receding(void) {
 }
 
 static uint64_t credit_bound(void) {
-  return hz_load_relaxed(&hz3_bound_bytes) / 4 * 3;
+  return hz_load_relaxed(&hz3_bound_bytes) / 8 * BINS_PARTS;
 }
 
 size_t hz3_credit_quota(void) {
@@ -83,8 +89,10 @@ void hz3_tick_now(uint64_t now_ms) {
   uint64_t began = hz3_time_begin(HZ3_TIMED_TICK);
   hz3_count_seen(HZ3_SEEN_TICKS);
   uint32_t ticks = hz_add_relaxed(&hz3_tick_count, 1u);
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
+    (void)hz3_shelf_clear(cls, false, HZ_API_FREE);
     hz3_transfer_age(cls);
+  }
   struct hz_large_stats large;
   hz_large_stats_read(&large);
   uint64_t out = hz3_span_out_bytes(), peak = hz_load_relaxed(&peak_bytes);

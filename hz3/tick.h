@@ -4,13 +4,14 @@
 // the slow paths of whoever is active call hz3_tick_maybe at batch boundaries. Thread rule: any
 // thread, any time, no lock held (a tick may purge memory).
 //
-// Bound on cached bytes, threads' bins and transfer layer together:
+// Bound on cached bytes, threads' bins, shelves and transfer layer together:
 //   resident part of what is cached  <=  max(HZ3_CACHE_MAX, a fifth of the bytes out of spans or
 //   large)       (cached <= out/5 and out == live + cached  =>  cached <= live/4)
 //   bound == that / the resident part of the memory in spans (sampled; a block that the program
 //   never touches costs an address and no memory, so more of them may be kept)
-//   bins:      sum over all threads of capacity * block size  == hz3_credit_used   <= 3/4 bound
-//   transfer:  sum over classes of limit * block size                           <= 1/4 bound
+//   bins:      sum over all threads of capacity * block size  == hz3_credit_used   <= 5/8 bound
+//   shelves:   sum over CPUs of bytes                                           <= 2/8 bound
+//   transfer:  sum over classes of limit * block size                           <= 1/8 bound
 // A bin can hold no more than its capacity, so a thread that sleeps for ever holds no more than it
 // was granted, an equal part of the credit: by construction, at no cost for free.
 #ifndef HZ3_TICK_H_

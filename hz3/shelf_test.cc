@@ -1,0 +1,192 @@
+// Shelves: nothing lost, nothing twice, bounded, and nobody waits.
+#include "hz3/shelf.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "hz3/init.h"
+#include "hz3/span.h"
+#include "hz3/tick.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+constexpr size_t kBytes = 3328;
+unsigned cls() {
+  return hz_class_of(kBytes);
+}
+
+std::vector<void *> fresh(unsigned count) {
+  std::vector<void *> blocks(count);
+  for (unsigned n = 0; n < count;)
+    n += hz3_span_take(cls(), &blocks[n], count - n);
+  return blocks;
+}
+
+// A shelf of our own, on which nobody else lays anything down, and no limit but the row's.
+hz3_shelf *own() {
+  static hz3_shelf *place;
+  EXPECT_TRUE(hz3_init_ensure());
+  if (!place)
+    hz3_shelf_make(&place);
+  memset(place, 0, sizeof *place);
+  hz3_shelf_limit_bytes = HZ_GIB;
+  return place;
+}
+
+TEST(Shelf, TheNewestBlocksAreTakenFirst) {
+  hz3_shelf *s = own();
+  std::vector<void *> blocks = fresh(5);
+  void *out[5];
+  unsigned moved;
+  ASSERT_TRUE(hz3_shelf_give(s, cls(), &blocks[0], 3, nullptr, 0, &moved));
+  ASSERT_TRUE(hz3_shelf_give(s, cls(), &blocks[3], 2, nullptr, 0, &moved));
+  EXPECT_TRUE(hz3_shelf_is_valid(s));
+  EXPECT_EQ(hz3_shelf_take(s, cls(), out, 2), 2u);
+  EXPECT_EQ(out[1], blocks[4]);
+  EXPECT_EQ(hz3_shelf_take(s, cls(), out, 5), 3u);
+  EXPECT_EQ(out[2], blocks[2]);
+  EXPECT_EQ(hz3_shelf_take(s, cls(), out, 5), 0u);
+  EXPECT_EQ(s->bytes, 0u);
+  EXPECT_TRUE(hz3_shelf_is_valid(s));
+  hz3_span_put(cls(), blocks.data(), 5, HZ_API_FREE);
+}
+
+TEST(Shelf, AFullRowMakesRoomByItsOldest) {
+  hz3_shelf *s = own();
+  std::vector<void *> blocks = fresh(HZ3_ROW_BLOCKS + 4);
+  void *out[HZ3_ROW_BLOCKS];
+  unsigned moved;
+  for (unsigned i = 0; i < HZ3_ROW_BLOCKS; i += 2)
+    ASSERT_TRUE(hz3_shelf_give(s, cls(), &blocks[i], 2, nullptr, 0, &moved));
+  EXPECT_FALSE(hz3_shelf_give(s, cls(), &blocks[HZ3_ROW_BLOCKS], 4, out, 0, &moved));
+  EXPECT_EQ(moved, 0u);
+  EXPECT_TRUE(hz3_shelf_give(s, cls(), &blocks[HZ3_ROW_BLOCKS], 4, out, 19, &moved));
+  ASSERT_EQ(moved, 19u);
+  for (unsigned i = 0; i < moved; i++)
+    EXPECT_EQ(out[i], blocks[i]);
+  EXPECT_TRUE(hz3_shelf_is_valid(s));
+  EXPECT_EQ(hz3_shelf_take(s, cls(), out, HZ3_ROW_BLOCKS), HZ3_ROW_BLOCKS + 4 - 19);
+  hz3_span_put(cls(), blocks.data(), HZ3_ROW_BLOCKS + 4, HZ_API_FREE);
+}
+
+TEST(Shelf, KeepsToItsLimit) {
+  hz3_shelf *s = own();
+  hz3_shelf_limit_bytes = 10 * kBytes;
+  std::vector<void *> blocks = fresh(30);
+  void *out[HZ3_ROW_BLOCKS];
+  unsigned moved, gone = 0;
+  for (void *&p : blocks) {
+    if (!hz3_shelf_give(s, cls(), &p, 1, out, 4, &moved))
+      moved = 1;
+    gone += moved;
+    EXPECT_LE(s->bytes, hz3_shelf_limit_bytes);
+  }
+  EXPECT_EQ(gone + s->rows[cls()].count, 30u);
+  EXPECT_GE(s->rows[cls()].count, 6u);
+  hz3_span_put(cls(), blocks.data(), 30, HZ_API_FREE);
+}
+
+TEST(Shelf, AllTogetherKeepToTheirPartOfTheBound) {
+  ASSERT_TRUE(hz3_init_ensure());
+  ASSERT_NE(hz3_shelf_here(nullptr), nullptr);
+  hz3_tick_now(0);
+  size_t shelves = 0;
+  for (hz3_shelf *s : hz3_shelves)
+    shelves += s != nullptr;
+  ASSERT_GT(shelves, 0u);
+  EXPECT_LE(shelves * hz3_shelf_limit_bytes, hz3_bound_bytes / 8 * 2);
+}
+
+TEST(Shelf, WhatNobodyNeedsForAnIntervalLeaves) {
+  ASSERT_TRUE(hz3_init_ensure());
+  (void)hz3_shelf_clear(cls(), true, HZ_API_FREE);
+  hz3_shelf *s = hz3_shelf_here(nullptr);
+  ASSERT_NE(s, nullptr);
+  hz3_shelf_limit_bytes = HZ_GIB;
+  std::vector<void *> blocks = fresh(8);
+  void *out[8];
+  unsigned moved;
+  ASSERT_TRUE(hz3_shelf_give(s, cls(), blocks.data(), 8, nullptr, 0, &moved));
+  EXPECT_EQ(hz3_shelf_clear(cls(), false, HZ_API_FREE), 0u) << "begins an interval";
+  ASSERT_EQ(hz3_shelf_take(s, cls(), out, 3), 3u);
+  ASSERT_TRUE(hz3_shelf_give(s, cls(), out, 3, nullptr, 0, &moved));
+  EXPECT_EQ(hz3_shelf_clear(cls(), false, HZ_API_FREE), 5u);
+  EXPECT_EQ(hz3_shelf_blocks(cls()), 3u);
+  EXPECT_EQ(hz3_shelf_clear(cls(), true, HZ_API_FREE), 3u);
+  EXPECT_TRUE(hz3_span_is_valid(cls()));
+}
+
+TEST(Shelf, ARowInUseIsNotWaitedFor) {
+  hz3_shelf *s = own();
+  std::vector<void *> blocks = fresh(2);
+  void *out[2];
+  unsigned moved;
+  ASSERT_TRUE(hz3_shelf_give(s, cls(), &blocks[0], 1, nullptr, 0, &moved));
+  s->rows[cls()].lock = 1;
+  EXPECT_FALSE(hz3_shelf_give(s, cls(), &blocks[1], 1, nullptr, 0, &moved));
+  EXPECT_EQ(hz3_shelf_take(s, cls(), out, 1), 0u);
+  s->rows[cls()].lock = 0;
+  EXPECT_EQ(hz3_shelf_take(s, cls(), out, 1), 1u);
+  hz3_span_put(cls(), blocks.data(), 2, HZ_API_FREE);
+}
+
+TEST(Shelf, ThreadsExchangeEveryBlockOnce) {
+  hz3_shelf *s = own();
+  constexpr unsigned kThreads = 4, kEach = 8;
+  std::vector<void *> blocks = fresh(kThreads * kEach);
+  uint32_t doubles = 0;
+  for (void *p : blocks)
+    *static_cast<uint32_t *>(p) = 0;
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < kThreads; t++)
+    threads.emplace_back([s, t, &blocks, &doubles] {
+      std::vector<void *> mine(&blocks[t * kEach], &blocks[t * kEach] + kEach);
+      void *held[kThreads * kEach];
+      unsigned moved;
+      for (unsigned i = 0; i < 20000; i++) {
+        unsigned some = std::min<unsigned>(1 + i % kEach, static_cast<unsigned>(mine.size()));
+        if (some != 0 && hz3_shelf_give(s, cls(), mine.data(), some, nullptr, 0, &moved))
+          mine.erase(mine.begin(), mine.begin() + some);
+        unsigned n = hz3_shelf_take(s, cls(), held, 1 + i % 5);
+        for (unsigned k = 0; k < n; k++)
+          if (__atomic_exchange_n(static_cast<uint32_t *>(held[k]), 1u, __ATOMIC_RELAXED) != 0)
+            hz_add_relaxed(&doubles, 1u);
+        for (unsigned k = 0; k < n; k++)
+          __atomic_store_n(static_cast<uint32_t *>(held[k]), 0u, __ATOMIC_RELAXED);
+        mine.insert(mine.end(), held, held + n);
+      }
+      while (!mine.empty())
+        if (hz3_shelf_give(s, cls(), &mine.back(), 1, nullptr, 0, &moved))
+          mine.pop_back();
+    });
+  for (std::thread &t : threads)
+    t.join();
+  EXPECT_EQ(doubles, 0u);
+  std::vector<void *> found(blocks.size() + 1);
+  ASSERT_EQ(hz3_shelf_take(s, cls(), found.data(), 100), blocks.size());
+  found.pop_back();
+  EXPECT_EQ(std::set<void *>(found.begin(), found.end()),
+            std::set<void *>(blocks.begin(), blocks.end()));
+  hz3_span_put(cls(), blocks.data(), static_cast<unsigned>(blocks.size()), HZ_API_FREE);
+}
+
+TEST(Shelf, AForkedChildDropsWhatWasBeingMoved) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_shelf *s = hz3_shelf_here(nullptr);
+  ASSERT_NE(s, nullptr);
+  (void)hz3_shelf_clear(cls(), true, HZ_API_FREE);
+  std::vector<void *> blocks = fresh(2);
+  unsigned moved;
+  ASSERT_TRUE(hz3_shelf_give(s, cls(), blocks.data(), 2, nullptr, 0, &moved));
+  s->rows[cls()].lock = s->rows[cls()].moving = 1;
+  hz3_shelf_after_fork_child();
+  EXPECT_EQ(s->rows[cls()].count, 0u);
+  EXPECT_EQ(s->rows[cls()].lock, 0u);
+  hz3_span_put(cls(), blocks.data(), 2, HZ_API_FREE);
+}
+
+} // namespace
