@@ -7,6 +7,9 @@
 #include "hz3/route.h"
 
 void *hz_guard_take(unsigned cls, enum hz_api api) {
+  // The block after the next. Below the bottom of a bin lies another bin's end, which is no
+  // address.
+  hz_guard_expect(hz3_cache->tops[cls][-2]);
   return hz3_block_alloc(hz_class_bytes(cls), api);
 }
 

@@ -7,6 +7,12 @@
 #include "hz4/route.h"
 
 void *hz_guard_take(unsigned cls, enum hz_api api) {
+  if (hz4_self.state == HZ4_STATE_OWN) {
+    void *const *top = ((const struct hz4_cache *)hz4_self.cache)->top[cls];
+    // The block after the next. Below the first of a magazine lie words of its head.
+    if (*top)
+      hz_guard_expect(top[-2]);
+  }
   return hz4_route_alloc(hz_class_bytes(cls), api);
 }
 

@@ -9,7 +9,10 @@
 #include "common/os/os.h"
 
 enum { CANARY_BYTES = 256, SLOTS = 16 };
-// A quarantined block costs addresses and no memory.
+// A quarantined block costs addresses, and no memory but this: pages of blocks that are small
+// enough to be cleared faster than given back and asked for again.
+#define RESIDENT_MOST_BYTES (4 * HZ_MIB)
+#define RESIDENT_BLOCK_MOST_BYTES HZ_MIB
 #define HELD_MOST_BYTES (256 * HZ_MIB)
 #define HELD_BLOCK_MOST_BYTES (64 * HZ_MIB)
 
@@ -17,6 +20,7 @@ static struct {
   uint64_t block[SLOTS]; // addresses
   uint32_t hand;
   size_t bytes, blocks; // in it, or just on the way in or out
+  size_t resident;      // of `bytes`
   // Driven out, but the OS would not make them accessible again: the granule + 1 of the first,
   // linked by the `next` of their sides. Tried again with every large block that is freed.
   uint64_t stuck;
@@ -99,7 +103,10 @@ static void let_go(void *p, enum hz_api api) {
   if (hz_os_commit(p, have)) {
     hz_sub_relaxed(&held.bytes, have);
     hz_sub_relaxed(&held.blocks, (size_t)1);
-    hz_runs_note_empty(-(int64_t)(have / HZ_GRANULE_BYTES));
+    if (hz_guard_side_of(p)->resident)
+      hz_sub_relaxed(&held.resident, have);
+    else
+      hz_runs_note_empty(-(int64_t)(have / HZ_GRANULE_BYTES));
     hz_guard_give(p, api);
     return;
   }
@@ -132,11 +139,13 @@ static bool slot_swap(unsigned slot, void *p, enum hz_api api) {
   return out != NULL;
 }
 
-static void hold(void *p, size_t have, enum hz_api api) {
+static void hold(void *p, size_t have, bool resident, enum hz_api api) {
   hz_add_relaxed(&held.blocks, (size_t)1);
   size_t bytes = hz_add_relaxed(&held.bytes, have) + have;
   hz_os_protect_none(p, have);
-  hz_runs_note_empty((int64_t)(have / HZ_GRANULE_BYTES));
+  hz_guard_side_of(p)->resident = resident;
+  if (!resident)
+    hz_runs_note_empty((int64_t)(have / HZ_GRANULE_BYTES));
   stuck_let_go(api);
   (void)slot_swap(hz_add_relaxed(&held.hand, 1u) % SLOTS, p, api);
   for (unsigned i = 1; bytes > HELD_MOST_BYTES && i < SLOTS; i++) {
@@ -155,10 +164,19 @@ bool hz_big_release_all(enum hz_api api) {
 
 // ---- free
 
-// Effect: none of it is resident, all of it reads as zero.
-static void wipe(void *p, size_t bytes) {
-  if (!hz_os_purge(p, bytes))
-    memset(p, 0, bytes);
+// Effect: all of it reads as zero. Returns: whether it is still resident, and counted so.
+static bool wipe(unsigned char *p, size_t bytes, size_t have) {
+  if (have <= RESIDENT_BLOCK_MOST_BYTES) {
+    if (hz_add_relaxed(&held.resident, have) + have <= RESIDENT_MOST_BYTES) {
+      memset(p, 0, bytes);
+      canary_clear(p, bytes, have);
+      return true;
+    }
+    hz_sub_relaxed(&held.resident, have);
+  }
+  if (!hz_os_purge(p, have))
+    memset(p, 0, have);
+  return false;
 }
 
 void hz_big_free(void *p, const size_t *said, enum hz_api api) {
@@ -168,9 +186,9 @@ void hz_big_free(void *p, const size_t *said, enum hz_api api) {
   canary_check(p, bytes, have, api);
   if (said && *said != bytes)
     hz_fail_size_mismatch(p, *said, bytes, api);
-  wipe(p, have);
+  bool resident = wipe(p, bytes, have);
   if (have <= HELD_BLOCK_MOST_BYTES)
-    hold(p, have, api);
+    hold(p, have, resident, api);
   else
     hz_guard_give(p, api);
 }
@@ -201,8 +219,11 @@ void *hz_big_realloc(void *p, size_t bytes, enum hz_api api) {
   }
   if (q != p)
     hz_store_relaxed(hz_state_of(p), (uint8_t)HZ_STATE_FREED);
+  have = hz_large_usable(q, api);
+  if (bytes < old) // what is behind the block is zero: it is not cleared again when it is freed
+    memset(q + bytes, 0, hz_min(old, have) - bytes);
   hz_guard_side_of(q)->bytes = bytes;
-  canary_write(q, bytes, hz_large_usable(q, api));
+  canary_write(q, bytes, have);
   hz_store_release(hz_state_of(q), was); // partner: hz_state_checked
   return q;
 }

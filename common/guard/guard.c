@@ -20,6 +20,9 @@ void hz_guard_init(size_t side_bytes) {
   hz_guard_stride = side_bytes;
 }
 
+// Blocks up to this size lie in one page or two.
+#define STORE_FIRST_MOST_BYTES ((size_t)4096)
+
 // ---- blocks of classes
 
 // Returns: the class for `bytes` and a tail, HZ_CLASS_NONE when it is for the large part.
@@ -50,10 +53,13 @@ static HZ_NOINLINE bool is_fresh(const unsigned char *p, size_t have) {
   return true;
 }
 
-static void clean_check(const unsigned char *p, size_t have, const uint8_t *state,
-                        enum hz_api api) {
+static void clean_check(unsigned char *p, size_t have, const uint8_t *state, enum hz_api api) {
   if (HZ_UNLIKELY(*state == HZ_STATE_NEVER) && is_fresh(p, have))
     return;
+  // Its page may have been purged. A store first, or it faults twice: for our reads and for the
+  // program's writes. What it covers is the tail's last byte, which nobody ever had.
+  if (have <= STORE_FIRST_MOST_BYTES)
+    *(volatile unsigned char *)(p + have - 1) = 0;
   if (HZ_UNLIKELY(!hz_is_zero(p, have)))
     hz_fail_write_after_free(p, have, api);
 }
@@ -85,7 +91,7 @@ static void class_free(void *p, unsigned cls, const size_t *said, enum hz_api ap
   hz_family_check(was, p, bytes, api);
   if (said && HZ_UNLIKELY(*said != bytes))
     hz_fail_size_mismatch(p, *said, bytes, api);
-  memset(p, 0, have);
+  hz_make_zero(p, have);
   hz_quarantine_push(p, cls, api);
 }
 

@@ -13,7 +13,7 @@
 //     state    NEVER ──alloc──▶ OUT + family ──free──▶ FREED ──alloc──▶ OUT ...      (side.state)
 //     freed    all zero, in quarantine; still zero when it is handed out again, else somebody wrote
 //   large block, n asked for                  | n bytes | canary | ... untouched ... | canary |
-//     freed    given back and inaccessible, in quarantine; zero when it is used again
+//     freed    zero and inaccessible, in quarantine
 //   size 0     an address of its own in memory that nobody can touch                (zero_size.h)
 //
 // Invariant: free memory reads as zero. So calloc clears nothing, and nothing old can be read.
@@ -28,12 +28,24 @@ HZ_EXTERN_C_BEGIN
 // What the arena keeps for each granule on the guard's behalf, behind the generation's own
 // descriptor. By address alone: a block's state is that of its first 16 bytes.
 struct hz_guard_side {
-  uint64_t bytes;  // asked for, of the large block that starts here
-  uint64_t next;   // big.c
-  uint8_t pad[48]; // states begin a line
+  uint64_t bytes;          // asked for, of the large block that starts here
+  uint64_t next, resident; // big.c
+  uint8_t pad[40];         // states begin a line
   uint8_t state[HZ_GRANULE_BYTES / HZ_MIN_ALIGN_BYTES];
 };
 #define HZ_GUARD_SIDE_BYTES (HZ_HARDENED ? sizeof(struct hz_guard_side) : (size_t)0)
+
+extern HZ_HIDDEN size_t hz_guard_stride; // bytes of the side array for each granule
+
+// A hint: p will be handed out soon. The guard reads a block before the program writes to it, so
+// that a miss which the program would not have waited for is waited for. p may be anything.
+HZ_INLINE void hz_guard_expect(const void *p) {
+  const unsigned char *side = hz_arena_side + (hz_granule_of(p) + 1) * hz_guard_stride;
+  size_t at = ((uintptr_t)p & (HZ_GRANULE_BYTES - 1)) / HZ_MIN_ALIGN_BYTES;
+  __builtin_prefetch(p, 1);
+  __builtin_prefetch((const unsigned char *)p + HZ_LINE_BYTES, 1);
+  __builtin_prefetch(side - sizeof(((struct hz_guard_side *)0)->state) + at, 1);
+}
 
 // ---- the surface; p is not NULL unless a line says so
 

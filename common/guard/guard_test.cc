@@ -144,6 +144,15 @@ TEST(Guard, WhatAShrunkLargeBlockGaveBackReadsAsZero) {
   do_free(q);
 }
 
+TEST(Guard, WhatAShrunkBlockKeptReadsAsZero) {
+  for (int i = 0; i < 100; i++) {
+    char *p = block(190000);
+    ASSERT_TRUE(is_zero(p, 190000));
+    memset(p, 's', 190000);
+    do_free(do_realloc(p, 150000)); // in place: as many granules
+  }
+}
+
 TEST(Guard, ReuseIsDelayed) {
   for (size_t bytes : kSizes) {
     void *last = nullptr;

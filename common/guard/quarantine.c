@@ -25,8 +25,9 @@ static struct quarantine none; // of a thread that gets none
 static __thread struct quarantine *mine;
 static struct { // under the guard's lock
   struct quarantine *all, *unowned;
-  uint32_t count; // of all; also read without the lock
-} pool;
+  uint32_t count;
+  size_t most; // bytes in each; also read without the lock
+} pool = {.most = MOST_BYTES};
 
 static struct quarantine *obtain(void) {
   hz_guard_lock();
@@ -42,7 +43,8 @@ static struct quarantine *obtain(void) {
   hz_guard_lock();
   q->next = pool.all;
   pool.all = q;
-  hz_store_relaxed(&pool.count, pool.count + 1);
+  pool.count++;
+  hz_store_relaxed(&pool.most, hz_clamp(ALL_BYTES / pool.count, LEAST_BYTES, MOST_BYTES));
   hz_guard_unlock();
   return q;
 }
@@ -83,8 +85,7 @@ void hz_quarantine_push(void *p, unsigned cls, enum hz_api api) {
     return;
   }
   busy_begin(q);
-  size_t most = hz_clamp(ALL_BYTES / hz_load_relaxed(&pool.count), LEAST_BYTES, MOST_BYTES);
-  size_t bytes = hz_class_bytes(cls);
+  size_t most = hz_load_relaxed(&pool.most), bytes = hz_class_bytes(cls);
   while (q->count == BLOCKS || (q->count > 1 && q->bytes + bytes > most))
     pop(q, api);
   uint32_t at = (q->first + q->count) % BLOCKS;

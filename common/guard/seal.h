@@ -41,8 +41,6 @@ HZ_INLINE void hz_guard_unlock(void) {
   hz_lock_release(&hz_guard_the_lock, HZ_RANK_LARGE);
 }
 
-extern HZ_HIDDEN size_t hz_guard_stride; // bytes of the side array for each granule
-
 HZ_INLINE struct hz_guard_side *hz_guard_side_of(const void *p) {
   unsigned char *end = hz_arena_side + (hz_granule_of(p) + 1) * hz_guard_stride;
   return (struct hz_guard_side *)(void *)(end - sizeof(struct hz_guard_side));
@@ -167,7 +165,21 @@ HZ_INLINE size_t hz_seal_checked(const unsigned char *p, size_t have, enum hz_ap
   return bytes;
 }
 
-// Requires: p aligned to 16; bytes a multiple of 16.
+// Requires: p aligned to 16; bytes a multiple of 16. A call costs more than a small block.
+HZ_INLINE void hz_make_zero(void *p, size_t bytes) {
+  typedef uint64_t pair __attribute__((vector_size(16), may_alias));
+  pair *at = p;
+  if (bytes > 256) {
+    memset(p, 0, bytes);
+    return;
+  }
+  for (size_t i = 0; i < bytes / 16; i++) {
+    at[i] = (pair){0, 0};
+    __asm__("" : : : "memory"); // or the compiler makes it a call again
+  }
+}
+
+// Requires: as above.
 HZ_INLINE bool hz_is_zero(const void *p, size_t bytes) {
   typedef uint64_t pair __attribute__((vector_size(16), may_alias));
   const pair *at = p;
