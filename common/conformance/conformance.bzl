@@ -149,8 +149,9 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
         name = name + "_misuse_test",
         size = "large",
         timeout = "long",
-        args = who + under + ["$(rootpaths %smisuse_programs)" % _ROOM],
-        data = [_ROOM + "misuse_programs"] + under_data,
+        args = who + under + (["--page=$(rootpath //docs:faults.md)"] if ours else []) +
+               ["$(rootpaths %smisuse_programs)" % _ROOM],
+        data = [_ROOM + "misuse_programs"] + under_data + (["//docs:faults.md"] if ours else []),
         deps = [_ROOM + "misuse"],
     )
     cc_test(

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints, as Markdown, what each variant of a generation says about each misuse: runs the misuse test once per variant and
-# joins the tables. Arguments: GENERATION TEST_PROGRAM LIBRARY... -- MISUSE_PROGRAM...
+# Prints, as a section of docs/faults.md, what each variant of a generation says about each misuse: runs
+# the misuse test once per variant and joins the tables. Arguments: GENERATION TEST_PROGRAM LIBRARY... -- MISUSE_PROGRAM...
 # A library is libGENERATION.so or libGENERATION_VARIANT.so. What a variant owes is not judged here.
 set -u
 
@@ -32,10 +32,7 @@ for library in $libraries; do
   }
 done
 
-echo "# What $generation says about each misuse"
-echo
-echo "Measured by \`bazel run //$generation:conformance_fault_report\`, one small program per fault (\`common/conformance/misuse\`),"
-echo "blocks of 8 B, 4 KiB and 256 KiB; one word where all three agree."
+echo "## $generation"
 echo
 for variant in $variants; do
   sed "s/^/$variant	/" "$work/$variant/faults.tsv"

@@ -164,6 +164,50 @@ Account read_account(const std::string &lines) {
   return account;
 }
 
+std::string measured_words(const std::string &name) {
+  std::vector<std::string> all;
+  for (const Row &row : g_rows)
+    if (row.name == name)
+      all.push_back(row.measured);
+  std::string joined;
+  bool same = true;
+  for (const std::string &one : all) {
+    joined += (joined.empty() ? "" : " / ") + one;
+    same = same && one == all[0];
+  }
+  return same && !all.empty() ? all[0] : joined;
+}
+
+namespace {
+// "| a | b |" is {"a", "b"}.
+std::vector<std::string> cells_of(const std::string &line) {
+  std::vector<std::string> cells;
+  for (size_t at = 1, next; (next = line.find('|', at)) != std::string::npos; at = next + 1)
+    cells.push_back(next - at > 2 ? line.substr(at + 1, next - at - 2) : "");
+  return cells;
+}
+} // namespace
+
+std::string words_on_page(const std::string &page, const std::string &generation,
+                          const std::string &variant, const std::string &name) {
+  std::istringstream lines(page);
+  std::string line;
+  bool here = false;
+  size_t column = 0;
+  while (std::getline(lines, line)) {
+    if (line.rfind("## ", 0) == 0)
+      here = line == "## " + generation;
+    if (!here || line.empty() || line[0] != '|')
+      continue;
+    const std::vector<std::string> cells = cells_of(line);
+    for (size_t i = 0; cells[0] == "misuse" && i < cells.size(); ++i)
+      column = cells[i] == variant ? i : column;
+    if (cells[0] == name && column != 0 && column < cells.size())
+      return cells[column];
+  }
+  return "";
+}
+
 void judge(const Expectation &expected, const ChildEnd &end, const std::string &said) {
   (void)g_table;
   const Account account = read_account(said);

@@ -54,4 +54,13 @@ Account read_account(const std::string &lines);
 // `said` is where the child's account stands: its notes, or its stdout.
 void judge(const Expectation &expected, const ChildEnd &end, const std::string &said);
 
+// What was measured for this fault so far, as docs/faults.md has it: one word where all sizes
+// agree.
+std::string measured_words(const std::string &name);
+
+// The cell of docs/faults.md for this fault in a column of the generation's table; empty: there is
+// none.
+std::string words_on_page(const std::string &page, const std::string &generation,
+                          const std::string &variant, const std::string &name);
+
 } // namespace conformance

@@ -87,5 +87,24 @@ TEST(FaultTable, RefusesCrashesHangsAndExits) {
   REFUSES(kAtOnce, one, kAccount, "ended by");
 }
 
+TEST(Page, HasACellForEachFaultAndVariant) {
+  const std::string page = "# Faults\n\n## hz8\n\n| misuse | fast |\n|---|---|\n| x | never |\n"
+                           "## hz9\n\n| misuse | fast | hardened |\n|---|---|---|\n"
+                           "| x | not | at once / not |\n";
+  EXPECT_EQ(words_on_page(page, "hz9", "hardened", "x"), "at once / not");
+  EXPECT_EQ(words_on_page(page, "hz9", "fast", "x"), "not");
+  EXPECT_EQ(words_on_page(page, "hz8", "fast", "x"), "never");
+  EXPECT_EQ(words_on_page(page, "hz8", "hardened", "x"), "");
+  EXPECT_EQ(words_on_page(page, "hz9", "fast", "y"), "");
+}
+
+TEST(Page, WordsOfAllSizes) {
+  judge({"once", 8, "overflow", "free", kHardenedOnly, true}, lived(), kCommitted);
+  judge({"once", 64, "overflow", "free", kHardenedOnly, true}, lived(), kCommitted);
+  EXPECT_EQ(measured_words("once"), "not");
+  judge({"once", 4096, "overflow", "free", kHardenedOnly, true}, lived(), "prevented\n");
+  EXPECT_EQ(measured_words("once"), "not / not / prevented");
+}
+
 } // namespace
 } // namespace conformance

@@ -5,6 +5,7 @@
 
 #include <cctype>
 #include <cstdlib>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <regex>
 #include <signal.h>
@@ -124,6 +125,18 @@ TEST_P(MisuseTest, IsNamedWhenItIsOwed) {
         {{helper_file(misuse.program), std::to_string(size)}, preload(), "", ""}, kHangSeconds);
     judge({misuse.program, size, misuse.fault, misuse.function, misuse.owes, misuse.stop_is_enough},
           end, end.out);
+  }
+  // The other variants' words may depend on what lies where; hardened's must not.
+  if (subject().page.empty())
+    return;
+  std::ifstream file(subject().page);
+  const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const std::string on_page =
+      words_on_page(page, subject().generation, variant_name(subject().variant), misuse.program);
+  EXPECT_FALSE(on_page.empty()) << "docs/faults.md does not have it";
+  if (subject().variant == Variant::kHardened) {
+    EXPECT_EQ(measured_words(misuse.program), on_page)
+        << "docs/faults.md is stale; CONTRIBUTING.md says how it is made";
   }
 }
 

@@ -83,6 +83,8 @@ void subject_init(int *argc, char **argv) {
       g_subject.preload = absolute(value);
     } else if (take(argv[i], "--so=", &value)) {
       g_subject.so = absolute(value);
+    } else if (take(argv[i], "--page=", &value)) {
+      g_subject.page = absolute(value);
     } else if (std::strcmp(argv[i], "--linked") == 0) {
       g_subject.linked = true;
     } else if (std::strcmp(argv[i], "--brief") == 0) {

@@ -16,13 +16,14 @@ struct Subject {
   std::string preload;            // this program runs under it; empty when linked or glibc
   std::string so;                 // child programs run under it; empty for glibc
   std::vector<std::string> files; // helper files, absolute paths
+  std::string page;               // docs/faults.md, where it is to be held to
   bool linked = false;            // the allocator is part of this executable
   bool brief = false;             // a shorter run of the long tests
   std::string self;               // absolute path of this program
 };
 
-// Effect: reads and removes our arguments (--generation=, --variant=, --preload=, --so=, --linked,
-// FILES); with
+// Effect: reads and removes our arguments (--generation=, --variant=, --preload=, --so=, --page=,
+// --linked, FILES); with
 // --preload starts the same program again under that library. Ends the program with one sentence on
 // bad arguments.
 void subject_init(int *argc, char **argv);
