@@ -27,8 +27,10 @@ void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes) {
   hz4_bound_refresh();
 }
 
+// The tails of spans, an eighth at most, never have pages, however much of their blocks has.
 void hz4_bound_sample(void) {
-  hz_store_relaxed(&share_4096ths, hz_arena_resident_share());
+  uint32_t share = hz_arena_resident_share();
+  hz_store_relaxed(&share_4096ths, (uint32_t)hz_min(share + share / 7, HZ_RESIDENT_WHOLE));
 }
 
 size_t hz4_bound_resident(size_t cached_bytes) {
@@ -41,8 +43,27 @@ void hz4_bound_refresh(void) {
   size_t total = hz_max(cache_max, out / 5) / hz_load_relaxed(&share_4096ths) * 4096;
   size_t owners = hz_max(hz_load_relaxed(&hz4_bound_counters.owners), 1);
   size_t quota = hz_clamp(total / 2 / owners, QUOTA_MIN_BYTES, QUOTA_MAX_BYTES);
+  size_t all = hz_min(total / 2, quota * owners);
   hz_store_relaxed(&hz4_bound.owner_quota, quota);
-  hz_store_relaxed(&hz4_bound.depot_max, total - hz_min(total / 2, quota * owners));
+  hz_store_relaxed(&hz4_bound.owner_sure, quota / 4);
+  hz_store_relaxed(&hz4_bound.owners_max, all - all / 4);
+  hz_store_relaxed(&hz4_bound.depot_max, total - all);
+}
+
+void hz4_bound_reserved_add(int64_t bytes) {
+  hz_add_relaxed(&hz4_bound_counters.reserved, bytes);
+}
+
+bool hz4_bound_reserve(size_t have, size_t need) {
+  if (have + need > hz_load_relaxed(&hz4_bound.owner_quota))
+    return false;
+  int64_t most = (int64_t)hz_load_relaxed(&hz4_bound.owners_max);
+  if (have + need > hz_load_relaxed(&hz4_bound.owner_sure) &&
+      hz_load_relaxed(&hz4_bound_counters.reserved) + (int64_t)need > most)
+    return false;
+  // Relaxed, and not in one step with the look: two at once may pass the bound by one capacity.
+  hz4_bound_reserved_add((int64_t)need);
+  return true;
 }
 
 void hz4_bound_owners_add(int n) {

@@ -3,6 +3,9 @@
 //   resident part of cached blocks (free, but in no span)  <=  total = max(CACHE_MAX, live / 4)
 //   cached bytes                                           <=  total / share
 //     an owner's bins (a thread, or a CPU)    <=  owner_quota  = half of it, shared by the owners
+//     all owners' bins together               <=  that half: three quarters of it to whoever asks
+//                                                 first, of the rest a part for each, so that what
+//                                                 sleepers keep leaves nobody without
 //     the depot                               <=  depot_max    = the rest
 //
 //   share = the part of Small's and Mid's memory that has pages, at most 1: sampled by the tick
@@ -24,6 +27,8 @@ HZ_EXTERN_C_BEGIN
 // Read at every exchange, written seldom.
 struct hz4_bound {
   size_t owner_quota;
+  size_t owner_sure; // granted whatever others have
+  size_t owners_max; // beyond this nobody is granted more than owner_sure
   size_t depot_max;
   // Capacity of a magazine, by class: where it starts and how far it may grow.
   uint8_t cap_min[HZ_CLASS_COUNT];
@@ -36,6 +41,7 @@ struct hz4_bound_counters {
   size_t out_bytes HZ_ALIGNED(HZ_NO_SHARE_BYTES);    // blocks that are out of their spans
   int64_t depot_bytes HZ_ALIGNED(HZ_NO_SHARE_BYTES); // in the depot, short of what owners still owe
   uint32_t owners HZ_ALIGNED(HZ_NO_SHARE_BYTES); // threads with bins, plus CPUs once they have some
+  int64_t reserved; // by all owners, in bytes; seldom written: when a capacity changes
 };
 extern HZ_HIDDEN struct hz4_bound_counters hz4_bound_counters;
 
@@ -49,6 +55,10 @@ void hz4_bound_sample(void);
 void hz4_bound_refresh(void);
 // Returns: how much of so many cached bytes has pages, by the last sample.
 size_t hz4_bound_resident(size_t cached_bytes);
+// Effect: an owner that has `have` reserves `need` more. Returns: false, nothing reserved, when
+// that would be more than it may have, or than all may. / Takes or gives back unconditionally.
+bool hz4_bound_reserve(size_t have, size_t need);
+void hz4_bound_reserved_add(int64_t bytes);
 // Effect: n more (or fewer) owners.
 void hz4_bound_owners_add(int n);
 

@@ -35,7 +35,8 @@ struct hz4_cache {
   uint32_t spares;               // a thread's: how many
   uint8_t cap[HZ_CLASS_COUNT];   // of the next magazine opened; 0 = class never used here
   uint8_t trend[HZ_CLASS_COUNT]; // enum hz4_trend: the last exchange
-  uint8_t used[HZ_CLASS_COUNT];  // exchanged since the hand went by
+  uint8_t used[HZ_CLASS_COUNT];  // where its top stood when the hand went by (hz4_stand)
+  uint8_t swing[HZ_CLASS_COUNT]; // enum hz4_trend: the last time the loaded magazine did not do
   uint8_t hand;
   uint8_t shard;     // of the depot
   bool drained;      // a CPU's: nothing was put here since the last drain

@@ -81,6 +81,16 @@ static size_t give_back(unsigned shard, unsigned cls, int64_t blocks, uint64_t f
   return bytes;
 }
 
+void hz4_depot_recede(unsigned cls, unsigned shard, uint64_t now_ms) {
+  bool full = hz_load_relaxed(&hz4_bound_counters.depot_bytes) >
+              (int64_t)hz_load_relaxed(&hz4_bound.depot_max);
+  if (!full && !hz4_shared_recedes(cls))
+    return;
+  for (unsigned i = 0; i < hz4_shards; i++)
+    if (give_back((shard + i) & (hz4_shards - 1), cls, 1, now_ms) > 0)
+      return;
+}
+
 // A depot with less resident memory than this keeps its working set, whatever the low-water marks
 // say.
 #define KEEP_RESIDENT_BYTES (8 * HZ_MIB)

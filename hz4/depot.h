@@ -51,6 +51,10 @@ HZ_INLINE bool hz4_depot_owes_much(int64_t debt) {
 // Effect: tells the common counter what an owner owes.
 void hz4_depot_settle(int64_t debt);
 
+// Effect: if the depot holds more than it may by now, or the class recedes (shared.h), a magazine
+// of the class goes back to its spans.
+void hz4_depot_recede(unsigned cls, unsigned shard, uint64_t now_ms);
+
 // Effect: gives back to the spans what lay unused since the last trim, all of it where the class
 // was not used for idle_ms. Returns: bytes.
 size_t hz4_depot_trim(uint64_t now_ms, uint64_t idle_ms);

@@ -14,6 +14,8 @@
 #ifndef HZ4_EXCHANGE_H_
 #define HZ4_EXCHANGE_H_
 
+#include <string.h>
+
 #include "common/os/os.h"
 #include "hz4/bound.h"
 #include "hz4/cache.h"
@@ -50,27 +52,40 @@ struct hz4_front_ops {
 
 HZ_INLINE void hz4_cap_release(struct hz4_cache *c, unsigned cls, unsigned from, unsigned to) {
   uint8_t seen = (uint8_t)from;
-  if (from > to && hz_cas_relaxed(&c->cap[cls], &seen, (uint8_t)to))
-    hz_sub_relaxed(&c->reserved, (uint64_t)(from - to) * 2 * hz_class_bytes(cls));
+  if (from > to && hz_cas_relaxed(&c->cap[cls], &seen, (uint8_t)to)) {
+    uint64_t bytes = (uint64_t)(from - to) * 2 * hz_class_bytes(cls);
+    hz_sub_relaxed(&c->reserved, bytes);
+    hz4_bound_reserved_add(-(int64_t)bytes);
+  }
 }
 
 // Effect: may raise the capacity. Returns: whether the quota stood in the way.
 HZ_INLINE bool hz4_cap_raise(struct hz4_cache *c, unsigned cls) {
   uint8_t cap = hz_load_relaxed(&c->cap[cls]);
+  uint64_t quota = hz_load_relaxed(&hz4_bound.owner_quota);
+  uint64_t reserved = hz_load_relaxed(&c->reserved);
+  if (HZ_UNLIKELY(reserved > quota + quota / 4 && cap > hz4_bound.cap_min[cls])) {
+    // Granted while there were fewer owners, or much more was live.
+    hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2u, hz4_bound.cap_min[cls]));
+    return false;
+  }
   unsigned want =
       cap == 0 ? hz4_bound.cap_min[cls] : (unsigned)hz_min(2u * cap, hz4_bound.cap_max[cls]);
   if (want <= cap)
     return false;
   uint64_t need = (uint64_t)(want - cap) * 2 * hz_class_bytes(cls);
-  uint64_t quota = hz_load_relaxed(&hz4_bound.owner_quota);
   // No class takes all: in mixed work the few largest would.
   if (cap != 0 && (uint64_t)want * 2 * hz_class_bytes(cls) > quota / HZ4_CLASS_SHARE)
     return false;
-  if (cap != 0 && hz_load_relaxed(&c->reserved) + need > quota)
+  if (cap == 0)
+    hz4_bound_reserved_add((int64_t)need);
+  else if (!hz4_bound_reserve(reserved, need))
     return true;
   // Only the one whose swap succeeds accounts for it.
   if (hz_cas_relaxed(&c->cap[cls], &cap, (uint8_t)want))
     hz_add_relaxed(&c->reserved, need);
+  else
+    hz4_bound_reserved_add(-(int64_t)need);
   return false;
 }
 
@@ -81,13 +96,14 @@ HZ_INLINE unsigned hz4_cap(const struct hz4_cache *c, unsigned cls) {
 
 // ---- where magazines go
 
-// Effect: the blocks leave the owner: to the depot, or back to their spans when it is full.
-// Returns: false in the latter case.
+// Effect: the blocks leave the owner: to the depot if `offer` says so and it takes them, else back
+// to their spans. Returns: false in the latter case.
 HZ_INLINE bool hz4_put_away(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
-                            void **top, uint64_t now_ms) {
+                            void **top, uint64_t now_ms, bool offer) {
   unsigned retries = 0, count = hz4_top_count(top);
   hz4_custody_leave(cls, top + 1 - count, count);
-  bool passed = hz4_depot_put(cls, c->shard, top, now_ms, &retries);
+  bool passed =
+      offer && !hz4_shared_recedes(cls) && hz4_depot_put(cls, c->shard, top, now_ms, &retries);
   hz4_observe_add(HZ4_SEEN_RETRIES, retries);
   if (passed) {
     f->owe(c, (int64_t)(count * hz_class_bytes(cls)));
@@ -97,6 +113,7 @@ HZ_INLINE bool hz4_put_away(const struct hz4_front_ops *f, struct hz4_cache *c, 
   hz4_observe_part(cls, HZ4_SEEN_GIVEN);
   hz4_shared_give(cls, top + 1 - count, count, now_ms);
   f->spare_put(c, hz4_magazine_of(top));
+  hz4_depot_recede(cls, c->shard, now_ms);
   return false;
 }
 
@@ -111,7 +128,7 @@ HZ_INLINE void hz4_stow(const struct hz4_front_ops *f, unsigned cls, void **top,
   if (empty)
     f->spare_put(c, hz4_magazine_of(top));
   else
-    hz4_put_away(f, c, cls, top, hz_os_now_ms());
+    hz4_put_away(f, c, cls, top, hz_os_now_ms(), true);
 }
 
 HZ_INLINE void hz4_load(const struct hz4_front_ops *f, unsigned cls, void **top, bool keep) {
@@ -119,9 +136,9 @@ HZ_INLINE void hz4_load(const struct hz4_front_ops *f, unsigned cls, void **top,
   hz4_stow(f, cls, HZ_UNLIKELY(old == HZ4_TOP_STOPPED) ? top : old, keep);
 }
 
-// Effect: everything a bin holds leaves the owner.
+// Effect: everything a bin holds leaves the owner. offer: the depot may have it.
 HZ_INLINE void hz4_bin_empty(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
-                             uint64_t now_ms) {
+                             uint64_t now_ms, bool offer) {
   void **tops[2] = {f->exchange(cls, HZ4_TOP_NOTHING), f->prev_take(c, cls)};
   for (unsigned i = 0; i < 2; i++) {
     if (!hz4_top_is_real(tops[i]))
@@ -129,12 +146,17 @@ HZ_INLINE void hz4_bin_empty(const struct hz4_front_ops *f, struct hz4_cache *c,
     if (hz4_top_is_empty(tops[i]))
       f->spare_put(c, hz4_magazine_of(tops[i]));
     else
-      hz4_put_away(f, c, cls, tops[i], now_ms);
+      hz4_put_away(f, c, cls, tops[i], now_ms, offer);
   }
   hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), hz4_bound.cap_min[cls]);
 }
 
-// Effect: a bin that was not exchanged since the hand last went by gives its room to others.
+// Where a bin stands, in a byte: slot and, roughly, magazine.
+HZ_INLINE uint8_t hz4_stand(const struct hz4_cache *c, unsigned cls) {
+  return (uint8_t)((uintptr_t)hz_load_relaxed(&c->top[cls]) / sizeof(void *));
+}
+
+// Effect: a bin that stands where it stood when the hand last went by gives its room to others.
 HZ_INLINE void hz4_steal_room(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned for_cls,
                               uint64_t now_ms) {
   for (unsigned step = 0; step < 8; step++) {
@@ -142,11 +164,12 @@ HZ_INLINE void hz4_steal_room(const struct hz4_front_ops *f, struct hz4_cache *c
     hz_store_relaxed(&c->hand, (uint8_t)cls);
     if (cls == for_cls || hz_load_relaxed(&c->cap[cls]) <= hz4_bound.cap_min[cls])
       continue;
-    if (!hz_load_relaxed(&c->used[cls])) {
-      hz4_bin_empty(f, c, cls, now_ms);
+    uint8_t stand = hz4_stand(c, cls);
+    if (stand == hz_load_relaxed(&c->used[cls])) {
+      hz4_bin_empty(f, c, cls, now_ms, false); // nobody wanted them: home
       return;
     }
-    hz_store_relaxed(&c->used[cls], (uint8_t)0);
+    hz_store_relaxed(&c->used[cls], stand);
   }
 }
 
@@ -158,8 +181,54 @@ HZ_INLINE void hz4_grow(const struct hz4_front_ops *f, struct hz4_cache *c, unsi
 
 HZ_INLINE void hz4_note(struct hz4_cache *c, unsigned cls, enum hz4_trend trend, uint64_t now_ms) {
   hz_store_relaxed(&c->trend[cls], (uint8_t)trend);
-  hz_store_relaxed(&c->used[cls], (uint8_t)1);
   hz_store_relaxed(&c->last_ms, now_ms);
+}
+
+// ---- between the two magazines of a bin
+
+// Effect: notes what befell the bin. Returns: whether that is the opposite of what befell it last:
+// the bin swings about the border between its two magazines.
+HZ_INLINE bool hz4_swings(struct hz4_cache *c, unsigned cls, enum hz4_trend now) {
+  uint8_t last = hz_load_relaxed(&c->swing[cls]);
+  hz_store_relaxed(&c->swing[cls], (uint8_t)now);
+  return last == (now == HZ4_TREND_MISS ? HZ4_TREND_FLUSH : HZ4_TREND_MISS);
+}
+
+// Effect: the upper n blocks of `from` are on top of `to`. Requires: both the caller's; n <= blocks
+// of from, and room in to. Returns: to's top.
+HZ_INLINE void **hz4_move(void ***from, void **to, unsigned n) {
+  memcpy(to + 1, *from + 1 - n, n * sizeof *to);
+  *from -= n;
+  return to + n;
+}
+
+// A swing costs as much as a dozen blocks moved: below this many it is let be.
+#define HZ4_HALVE_LEAST 6u
+
+// Effect: of the second magazine, taken out, half stays there, so that neither way the next
+// exchange is near. Returns: the other half, to be loaded.
+HZ_INLINE void **hz4_halve(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                           void **top) {
+  unsigned n = hz4_top_count(top);
+  struct hz4_magazine *m = n < HZ4_HALVE_LEAST ? NULL : f->spare_get(c);
+  if (!m)
+    return top;
+  void **upper = hz4_move(&top, hz4_magazine_open(m, hz4_magazine_of(top)->cap), n / 2);
+  hz4_stow(f, cls, top, true);
+  return upper;
+}
+
+// The same for a bin that is full and whose second magazine, taken out, has room. Returns: the
+// second magazine's top, to be loaded.
+HZ_INLINE void **hz4_even_out(const struct hz4_front_ops *f, unsigned cls, void **top) {
+  unsigned room = hz4_magazine_of(top)->cap - hz4_top_count(top);
+  void **full = f->exchange(cls, HZ4_TOP_NOTHING);
+  if (!hz4_top_is_real(full))
+    return top;
+  unsigned n = (unsigned)hz_min(hz4_top_count(full) / 2, room - 1);
+  top = hz4_move(&full, top, n);
+  hz4_stow(f, cls, full, true);
+  return top;
 }
 
 // ---- miss
@@ -205,9 +274,13 @@ HZ_INLINE void *hz4_load_full(const struct hz4_front_ops *f, struct hz4_cache *c
 HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
   struct hz4_cache *c = f->here();
   hz_store_relaxed(&c->drained, false);
+  bool swings = hz4_swings(c, cls, HZ4_TREND_MISS);
   void **top = f->prev_take(c, cls);
   if (top && !hz4_top_is_empty(top)) {
     hz4_observe_part(cls, HZ4_SEEN_REFILL_PREVIOUS);
+    hz4_tick(hz_os_now_ms());
+    if (swings)
+      top = hz4_halve(f, c, cls, top);
     void *p = *top;
     hz4_load(f, cls, top - 1, true);
     return p;
@@ -227,6 +300,7 @@ HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
 HZ_INLINE void hz4_overflow(const struct hz4_front_ops *f, unsigned cls, void *p) {
   struct hz4_cache *c = f->here();
   hz_store_relaxed(&c->drained, false);
+  bool swings = hz4_swings(c, cls, HZ4_TREND_FLUSH);
   void **top = f->prev_take(c, cls);
   bool keep = true;
   if (top && hz4_top_is_full(top)) {
@@ -234,7 +308,7 @@ HZ_INLINE void hz4_overflow(const struct hz4_front_ops *f, unsigned cls, void *p
     keep = hz_load_relaxed(&c->trend[cls]) != HZ4_TREND_FLUSH;
     if (keep)
       hz4_grow(f, c, cls, now_ms);
-    bool passed = hz4_put_away(f, c, cls, top, now_ms);
+    bool passed = hz4_put_away(f, c, cls, top, now_ms, true);
     if (!keep && !passed) {
       unsigned cap = hz_load_relaxed(&c->cap[cls]);
       hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_bound.cap_min[cls]));
@@ -253,6 +327,8 @@ HZ_INLINE void hz4_overflow(const struct hz4_front_ops *f, unsigned cls, void *p
     top = hz4_magazine_open(m, hz4_cap(c, cls));
   } else if (hz4_top_is_empty(top)) {
     top = hz4_magazine_open(hz4_magazine_of(top), hz4_cap(c, cls));
+    if (swings)
+      top = hz4_even_out(f, cls, top);
   }
   *++top = p;
   hz4_load(f, cls, top, keep);

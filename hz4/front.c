@@ -1,5 +1,6 @@
 #include "hz4/front.h"
 
+#include "common/os/os.h"
 #include "common/os/syscall.h"
 #include "common/process/process.h"
 #include "hz4/bound.h"
@@ -36,10 +37,25 @@ static void count_in(void) {
     hz_store_relaxed(&hz4_front.crowded, 1u);
 }
 
-static void count_out(void) {
+// Returns: whether the crowd is gone.
+static bool count_out(void) {
   uint32_t threads = hz_sub_relaxed(&hz4_front.threads, 1u) - 1;
-  if (hz4_front.mode == HZ4_FRONT_AUTO && threads <= hz4_front.limit)
-    hz_store_relaxed(&hz4_front.crowded, 0u);
+  if (hz4_front.mode != HZ4_FRONT_AUTO || threads > hz4_front.limit)
+    return false;
+  return hz_exchange_relaxed(&hz4_front.crowded, 0u) != 0;
+}
+
+// A crowd that comes and goes finds its bins as it left them, unless it has been gone for so long.
+#define DISPERSED_PAUSE_MS 500
+
+// Effect: what the CPUs' bins hold goes to the spans: the few threads that are left may never use
+// them. Not for each of many short crowds.
+static void crowd_is_gone(void) {
+  static uint64_t again_ms;
+  uint64_t now_ms = hz_os_now_ms(), due = hz_load_relaxed(&again_ms);
+  // Relaxed: it only elects one.
+  if (now_ms >= due && hz_cas_relaxed(&again_ms, &due, now_ms + DISPERSED_PAUSE_MS))
+    hz4_cpu_drain_all();
 }
 
 // Effect: the CPUs count as owners from their first use on.
@@ -89,7 +105,8 @@ void hz4_front_leave(void) {
   hz4_self.cache = (uintptr_t)&hz4_cache_none;
   if (own)
     hz4_thread_cache_put(own);
-  count_out();
+  if (count_out())
+    crowd_is_gone();
 }
 
 void hz4_front_after_fork_child(void) {

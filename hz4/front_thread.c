@@ -88,7 +88,7 @@ void hz4_thread_empty(struct hz4_cache *c) {
   uint64_t now_ms = hz_os_now_ms();
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     if (hz4_top_is_real(c->top[cls]) || c->prev[cls])
-      hz4_bin_empty(&thread_ops, c, cls, now_ms);
+      hz4_bin_empty(&thread_ops, c, cls, now_ms, true);
   for (struct hz4_magazine *m; (m = spare_pop(c)) != NULL;)
     hz4_magazine_put(m, c->shard);
   c->spares = 0; // a thread that vanished in fork may have left the count behind
@@ -161,6 +161,7 @@ void hz4_thread_cache_put(struct hz4_cache *c) {
   hz4_observe_retire(c);
   memset(c->cap, 0, sizeof c->cap); // the next owner starts slowly
   memset(c->trend, HZ4_TREND_NONE, sizeof c->trend);
+  hz4_bound_reserved_add(-(int64_t)c->reserved);
   c->reserved = 0;
   hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
   unlink_owned(n);

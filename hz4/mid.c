@@ -19,7 +19,10 @@ static void span_release(struct hz4_span *s, unsigned cls) {
   hz_run_free(hz4_span_granule(s), hz_class_layout_table[cls].span_granules);
 }
 
-// Written under the lock, but read without it as a hint: relaxed.
+// Written under the lock, but read without it as hints: relaxed.
+static void free_add(struct hz4_central *c, uint64_t n) {
+  hz_store_relaxed(&c->free_blocks, c->free_blocks + n);
+}
 static void unpurged_add(struct hz4_central *c, uint64_t n) {
   hz_store_relaxed(&c->unpurged_blocks, c->unpurged_blocks + n);
 }
@@ -38,11 +41,12 @@ static unsigned take_bits(struct hz4_central *c, struct hz4_span *s, uint64_t fr
     PURGED(s) &= ~bit;
   }
   s->free = (uint16_t)(s->free - n);
-  c->free_blocks -= n;
+  free_add(c, 0 - (uint64_t)n);
   return n;
 }
 
-static unsigned carve(struct hz4_span *s, unsigned cls, void **out, unsigned want) {
+static unsigned carve(struct hz4_central *c, struct hz4_span *s, unsigned cls, void **out,
+                      unsigned want) {
   char *start = hz_granule_address(hz4_span_granule(s));
   unsigned n = (unsigned)hz_min(want, (size_t)(s->blocks - s->carved));
   if (n == 0)
@@ -50,6 +54,7 @@ static unsigned carve(struct hz4_span *s, unsigned cls, void **out, unsigned wan
   for (unsigned i = 0; i < n; i++)
     out[i] = start + (s->carved + i) * hz_class_bytes(cls);
   s->carved = (uint16_t)(s->carved + n);
+  hz_store_relaxed(&c->carved_blocks, c->carved_blocks + n);
   hz4_span_raise_limit(s, cls);
   return n;
 }
@@ -65,11 +70,12 @@ static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, uns
       break;
     n += take_bits(c, s, FREE(s) & ~PURGED(s), bytes, out + n, want - n);
     n += take_bits(c, s, FREE(s), bytes, out + n, want - n);
-    *fresh = carve(s, cls, out + n, want - n);
+    *fresh = carve(c, s, cls, out + n, want - n);
     n += *fresh;
     hz4_central_relist(c, s);
   }
   c->takes++;
+  hz_store_relaxed(&c->taken_at, c->gives);
   return n;
 }
 
@@ -100,7 +106,8 @@ static struct hz4_span *relist_or_retire(struct hz4_central *c, struct hz4_span 
     return NULL;
   }
   hz4_central_unlist(c, s);
-  c->free_blocks -= s->free;
+  free_add(c, 0 - (uint64_t)s->free);
+  hz_store_relaxed(&c->carved_blocks, c->carved_blocks - s->carved);
   unpurged_add(c, 0 - (uint64_t)__builtin_popcountll(FREE(s) & ~PURGED(s)));
   c->spans--;
   return s;
@@ -115,7 +122,7 @@ static struct hz4_span *give_one(struct hz4_central *c, unsigned cls, void *p, u
   FREE(s) |= bit;
   s->free++;
   s->freed_ms = (uint32_t)freed_ms;
-  c->free_blocks++;
+  free_add(c, 1);
   unpurged_add(c, 1);
   return relist_or_retire(c, s);
 }
@@ -132,7 +139,7 @@ void hz4_mid_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_
       if (s)
         whole[found++] = s;
     }
-    c->gives++;
+    hz_store_relaxed(&c->gives, c->gives + 1);
     hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
     while (found > 0)
       span_release(whole[--found], cls);
@@ -163,7 +170,7 @@ static unsigned claim_some(struct hz4_central *c, uint32_t before_ms, struct cla
       unsigned count = (unsigned)__builtin_popcountll(blocks);
       FREE(s) &= ~blocks;
       s->free = (uint16_t)(s->free - count);
-      c->free_blocks -= count;
+      free_add(c, 0 - (uint64_t)count);
       unpurged_add(c, 0 - (uint64_t)count);
       hz4_central_relist(c, s);
     }
@@ -210,7 +217,7 @@ static size_t purge_class(unsigned cls, uint32_t before_ms) {
       FREE(s) |= claims[i].blocks;
       PURGED(s) |= claims[i].blocks;
       s->free = (uint16_t)(s->free + count);
-      c->free_blocks += count;
+      free_add(c, count);
       struct hz4_span *retired = relist_or_retire(c, s);
       if (retired)
         whole[found++] = retired;

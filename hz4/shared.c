@@ -30,6 +30,22 @@ unsigned hz4_shared_take(unsigned cls, void **out, unsigned want) {
   return n;
 }
 
+// Below this much free memory a class is not looked at, nor before so many batches in a row have
+// come back and none was fetched.
+#define RECEDES_LEAST_BYTES (256 * HZ_KIB)
+#define RECEDES_LEAST_BATCHES 8
+
+bool hz4_shared_recedes(unsigned cls) {
+  const struct hz4_central *c = cls < HZ4_MID_FIRST_CLASS
+                                    ? &hz4_small_central[cls]
+                                    : &hz4_mid_central[cls - HZ4_MID_FIRST_CLASS];
+  // Hints: read without the lock.
+  uint64_t free = hz_load_relaxed(&c->free_blocks), carved = hz_load_relaxed(&c->carved_blocks);
+  return hz_load_relaxed(&c->gives) >= hz_load_relaxed(&c->taken_at) + RECEDES_LEAST_BATCHES &&
+         free * hz_class_bytes(cls) > RECEDES_LEAST_BYTES && free >= carved / 3 &&
+         free + hz4_depot_blocks(cls) >= carved - carved / 4;
+}
+
 void hz4_shared_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_ms) {
   if (n == 0)
     return;
@@ -40,4 +56,5 @@ void hz4_shared_give(unsigned cls, void *const *blocks, unsigned n, uint64_t fre
     hz4_mid_give(cls, blocks, n, freed_ms);
   hz4_timed_end(HZ4_TIMED_LOCK, began);
   hz_sub_relaxed(&hz4_bound_counters.out_bytes, n * hz_class_bytes(cls));
+  hz4_bound_refresh(); // and one that shrinks, less
 }

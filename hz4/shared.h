@@ -17,6 +17,10 @@ unsigned hz4_shared_take(unsigned cls, void **out, unsigned want);
 // have left their owner (custody.h).
 void hz4_shared_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_ms);
 
+// Whether most of what the class carved is in nobody's hands, and a good part of that in its spans
+// already: then a block in the depot costs the span that it keeps from being whole.
+bool hz4_shared_recedes(unsigned cls);
+
 HZ_EXTERN_C_END
 
 #endif // HZ4_SHARED_H_

@@ -69,7 +69,8 @@ static unsigned take_free(struct hz4_span *s, char *start, size_t bytes, void **
   return n;
 }
 
-static unsigned carve(struct hz4_span *s, unsigned cls, char *start, void **out, unsigned want) {
+static unsigned carve(struct hz4_central *c, struct hz4_span *s, unsigned cls, char *start,
+                      void **out, unsigned want) {
   size_t bytes = hz_class_bytes(cls);
   unsigned n = (unsigned)hz_min(want, (size_t)(s->blocks - s->carved));
   if (n == 0)
@@ -77,6 +78,7 @@ static unsigned carve(struct hz4_span *s, unsigned cls, char *start, void **out,
   for (unsigned i = 0; i < n; i++)
     out[i] = start + (s->carved + i) * bytes;
   s->carved = (uint16_t)(s->carved + n);
+  hz_store_relaxed(&c->carved_blocks, c->carved_blocks + n);
   hz4_span_raise_limit(s, cls);
   return n;
 }
@@ -92,13 +94,14 @@ static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, uns
       break;
     char *start = hz_granule_address(hz4_span_granule(s));
     unsigned reused = take_free(s, start, bytes, out + n, want - n);
-    c->free_blocks -= reused;
+    hz_store_relaxed(&c->free_blocks, c->free_blocks - reused);
     n += reused;
-    *fresh = carve(s, cls, start, out + n, want - n);
+    *fresh = carve(c, s, cls, start, out + n, want - n);
     n += *fresh;
     hz4_central_relist(c, s);
   }
   c->takes++;
+  hz_store_relaxed(&c->taken_at, c->gives);
   return n;
 }
 
@@ -133,7 +136,7 @@ static struct hz4_span *give_one(struct hz4_central *c, unsigned cls, void *p) {
   s->bits[w] |= bit;
   s->hint = (uint16_t)hz_min(s->hint, w);
   s->free++;
-  c->free_blocks++;
+  hz_store_relaxed(&c->free_blocks, c->free_blocks + 1); // read without the lock as a hint
   return s;
 }
 
@@ -145,7 +148,8 @@ static bool settle(struct hz4_central *c, struct hz4_span *s) {
     return false;
   }
   hz4_central_unlist(c, s);
-  c->free_blocks -= s->free;
+  hz_store_relaxed(&c->free_blocks, c->free_blocks - s->free);
+  hz_store_relaxed(&c->carved_blocks, c->carved_blocks - s->carved);
   c->spans--;
   return true;
 }
@@ -164,7 +168,7 @@ static unsigned give_locked(struct hz4_central *c, unsigned cls, void *const *bl
   }
   if (last && settle(c, last))
     whole[found++] = last;
-  c->gives++;
+  hz_store_relaxed(&c->gives, c->gives + 1);
   return found;
 }
 

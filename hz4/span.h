@@ -87,8 +87,10 @@ struct hz4_central {
   uint32_t list[HZ4_BUCKETS]; // by how much is available: 0 = an eighth or less
   uint32_t spans;
   uint64_t free_blocks;     // set bits of all its spans
+  uint64_t carved_blocks;   // of all its spans: free ones and those that are out
   uint64_t unpurged_blocks; // Mid: of these, with pages that may be resident
   uint64_t takes, gives;    // batches, for statistics
+  uint64_t taken_at;        // what `gives` was at the last take
   uint64_t spans_made;
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 

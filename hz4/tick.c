@@ -36,7 +36,12 @@ void hz4_tick_run(uint64_t now_ms) {
   hz4_observe_add(HZ4_SEEN_TRIM_BYTES, trimmed);
   hz4_mid_purge(now_ms - delay);
   hz_large_tick(now_ms);
-  hz_runs_tick(now_ms);
+  // After a pause the rounds above free spans whose blocks nobody touched in it: what is free now
+  // has been so for long, whatever the arena's clock says of it.
+  if (due != 0 && now_ms >= due + IDLE_ROUNDS * round)
+    hz_runs_purge_all();
+  else
+    hz_runs_tick(now_ms);
   hz4_timed_end(HZ4_TIMED_TRIM, began);
 }
 
