@@ -27,6 +27,14 @@
 
 // A bin that let go of so many batches while nobody took from its class is not swinging: it fills.
 #define UNWANTED_BATCHES 4u
+// While a class is given up, a bin keeps this share of what is out, at the most.
+#define GIVING_SHARE 8
+
+// Blocks that go to the spans under one holding of their class's lock: about a microsecond.
+#define SPANS_AT_ONCE 256u
+
+// Of a thread's quota, what is shared out among all classes by bytes.
+#define FAIR_SHARE 16
 
 static void *no_slots[2] = {NULL, HZ3_FULL};
 struct hz3_cache hz3_cache_none = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
@@ -41,7 +49,8 @@ static struct hz3_cache *caches_free;
 
 static void most_compute(struct hz3_cache *c) {
   c->quota = hz3_credit_quota();
-  c->most = (uint32_t)hz_clamp(c->quota / hz_max(c->spread, 1), 1, 2 * HZ3_BATCH_BLOCKS);
+  c->fair_bytes = (uint32_t)(c->quota / FAIR_SHARE / HZ_CLASS_COUNT);
+  c->most = (uint32_t)hz_clamp(c->quota / hz_max(c->spread, 1), 1, HZ3_BIN_MOST);
 }
 
 static void bin_close(struct hz3_cache *c, unsigned cls) {
@@ -79,10 +88,12 @@ static void bin_shrink(struct hz3_cache *c, unsigned cls, unsigned capacity) {
 }
 
 // The most blocks that a bin may hold: what its class has use for, and no more than all bins that
-// this thread uses could hold at once. Blocks, not bytes, are shared out equally: each saves one
-// slow path.
+// this thread uses could hold at once. Blocks are shared out equally, each saves one slow path; and
+// some by bytes, so that a few large classes, seldom used, do not starve the small. (The sum of
+// both may pass the quota; what is charged may not.)
 static unsigned bin_most(const struct hz3_cache *c, unsigned cls) {
-  return (unsigned)hz_min(c->most, hz3_shape[cls].capacity_max);
+  return (unsigned)hz_min(c->most + c->fair_bytes / hz_class_bytes(cls),
+                          hz3_shape[cls].capacity_max);
 }
 
 // Returns: whether the bin has become larger: doubled, or as much as is granted.
@@ -103,6 +114,13 @@ static bool bin_grow(struct hz3_cache *c, unsigned cls) {
   return false;
 }
 
+// Whether a bin has all the room it may have, or can have: then the short ways serve.
+static bool bin_is_settled(const struct hz3_cache *c, unsigned cls) {
+  unsigned capacity = c->bins[cls].capacity, most = bin_most(c, cls);
+  return capacity == most ||
+         (capacity != 0 && capacity < most && c->charged + hz_class_bytes(cls) > c->quota);
+}
+
 // How many blocks move at once: half of the bin, so that it can run on in either direction.
 static unsigned bin_step(const struct hz3_cache *c, unsigned cls) {
   return (unsigned)hz_max(c->bins[cls].capacity / 2, 1);
@@ -110,12 +128,17 @@ static unsigned bin_step(const struct hz3_cache *c, unsigned cls) {
 
 // ---- the shared layers ----
 
+// Returns: the near shelf where so few blocks move that company for the longer way pays; NULL else.
+static struct hz3_shelf *shelf_for(const struct hz3_cache *c, unsigned cls, unsigned n) {
+  return n < hz3_shape[cls].batch / 2u ? hz3_shelf_here(c) : NULL;
+}
+
 // Effect: blocks go to the shelf of this CPU; what it cannot hold goes on, a batch at a time.
 static void shared_give(struct hz3_cache *c, unsigned cls, void *const *blocks, unsigned n,
                         enum hz_api api) {
   void *old[HZ3_BATCH_BLOCKS];
   unsigned moved = 0;
-  struct hz3_shelf *s = hz3_shelf_here(c);
+  struct hz3_shelf *s = shelf_for(c, cls, n);
   bool lies = s && hz3_shelf_give(s, cls, blocks, n, old, hz3_shape[cls].batch, &moved);
   if (moved != 0)
     hz3_transfer_give(cls, old, moved, &c->spare, api);
@@ -136,23 +159,37 @@ static void bin_release(struct hz3_cache *c, unsigned cls, unsigned n, enum wher
     return;
   if (!HZ_FAST)
     hz3_duplicates_refuse(first, count, cls, api);
-  if (where == TO_SPANS) {
-    hz3_span_put(cls, first, n, api);
-  } else {
-    unsigned done = 0;
-    for (unsigned part; done < n; done += part) {
-      part = (unsigned)hz_min(n - done, HZ3_BATCH_BLOCKS);
+  unsigned most = where == TO_SPANS ? SPANS_AT_ONCE : HZ3_BATCH_BLOCKS;
+  for (unsigned done = 0, part; done < n; done += part) {
+    part = (unsigned)hz_min(n - done, most);
+    if (where == TO_SPANS)
+      hz3_span_put(cls, first + done, part, api);
+    else
       shared_give(c, cls, first + done, part, api);
-    }
   }
   for (unsigned i = n; i < count; i++)
     bottom[1 + i - n] = bottom[1 + i];
   hz_store_relaxed(&c->tops[cls], bottom + (count - n));
 }
 
+// Few enough that the last blocks of a class, when nothing else holds their spans, lie in no bin.
+static unsigned giving_capacity(unsigned cls) {
+  uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
+  uint64_t out = hz_load_relaxed(&hz3_central[cls].blocks_out);
+  return (unsigned)hz_min(out / GIVING_SHARE / (threads ? threads : 1),
+                          hz3_shape[cls].capacity_max);
+}
+
+// How many blocks a bin may let go of in a row, while nobody takes, before it is not swinging but
+// filling for good.
+static unsigned patience_with(unsigned cls) {
+  uint64_t out = hz_load_relaxed(&hz3_central[cls].blocks_out);
+  return (unsigned)hz_clamp(out / 4, UNWANTED_BATCHES * hz3_shape[cls].batch, UINT16_MAX / 2);
+}
+
 // Nobody wants blocks of this class: all that lie in the bin and in the transfer layer go back to
 // their spans. Where most of the spans' memory is free, each block that stayed would hold a whole
-// span for nothing: then the bin takes no more until the program allocates again.
+// span for nothing: then the bin only gathers company for the way, until the program allocates.
 static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
   if (bin->capacity != 0)
@@ -163,8 +200,8 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   if (bin->capacity == 0)
     return;
   bin->giving = c->receding || hz3_span_is_sparse(cls);
-  bin_shrink(c, cls,
-             bin->giving ? 0 : hz_max(hz3_shape[cls].batch / 2u, hz3_shape[cls].capacity_min));
+  if (bin->giving)
+    bin_shrink(c, cls, giving_capacity(cls));
 }
 
 // Effect: counts what was freed and wanted by nobody; after much of it the program is giving memory
@@ -184,15 +221,15 @@ static void note_idle(struct hz3_cache *c, unsigned weight, enum hz_api api) {
   }
 }
 
-// Effect: once per tick the colder half of every bin becomes everybody's; a bin that was not used
-// at all gives half of its capacity back.
-static void halve_bins(struct hz3_cache *c) {
+// Effect: once per interval the colder half of every bin becomes everybody's; a bin that was not
+// used at all gives half of its capacity back.
+static void halve_bins(struct hz3_cache *c, uint32_t intervals) {
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     struct hz3_bin *bin = &c->bins[cls];
     if (bin->capacity == 0)
       continue;
     unsigned count = hz3_bin_count(c, cls);
-    bin_release(c, cls, count - count / 2, TO_TRANSFER, HZ_API_FREE);
+    bin_release(c, cls, count - (count >> hz_min(intervals, 16)), TO_TRANSFER, HZ_API_FREE);
     if (!bin->used)
       bin_shrink(c, cls, hz_max(bin->capacity / 2, hz3_bin_count(c, cls)));
     bin->used = 0;
@@ -217,8 +254,8 @@ static void look_at_clock(struct hz3_cache *c) {
   hz3_tick_maybe();
   uint32_t ticks = hz_load_relaxed(&hz3_tick_count);
   if (c->tick_seen != ticks) {
+    halve_bins(c, ticks - c->tick_seen);
     c->tick_seen = ticks;
-    halve_bins(c);
     most_compute(c);
   }
 }
@@ -240,13 +277,13 @@ static unsigned fetch_behind(unsigned cls, void **out, unsigned want, uint32_t *
 // Returns: how many of `want` blocks were found. Where few are wanted more are fetched for the
 // shelf: the way behind it is longer.
 static unsigned fetch(struct hz3_cache *c, unsigned cls, void **out, unsigned want) {
-  struct hz3_shelf *s = hz3_shelf_here(c);
+  struct hz3_shelf *s = shelf_for(c, cls, want);
   unsigned n = s ? hz3_shelf_take(s, cls, out, want) : 0, company = hz3_shape[cls].batch / 2u;
   if (n != 0) {
     hz3_count(cls, HZ3_STEP_FROM_SHELF, 1);
     return n;
   }
-  if (!s || want >= company)
+  if (!s)
     return fetch_behind(cls, out, want, &c->spare);
   void *found[HZ3_BATCH_BLOCKS];
   n = fetch_behind(cls, found, want + company, &c->spare);
@@ -274,8 +311,8 @@ static unsigned fetch_at_any_price(struct hz3_cache *c, unsigned cls, void **out
 // threads are many. Returns: a block, or NULL.
 static void *near_miss(struct hz3_cache *c, unsigned cls) {
   struct hz3_bin *bin = &c->bins[cls];
-  struct hz3_shelf *s = hz3_shelf_here(c);
-  if (bin->capacity != bin_most(c, cls) || !s)
+  struct hz3_shelf *s = shelf_for(c, cls, bin_step(c, cls));
+  if (!s || !bin_is_settled(c, cls))
     return NULL;
   void **bottom = hz3_bin_bottom(c, cls);
   unsigned n = hz3_shelf_take(s, cls, bottom + 1, bin_step(c, cls));
@@ -327,13 +364,6 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
 
 // ---- a bin is full ----
 
-// How many blocks a bin may let go of in a row, while nobody takes, before it is not swinging but
-// filling for good.
-static unsigned patience_with(unsigned cls) {
-  uint64_t out = hz_load_relaxed(&hz3_central[cls].blocks_out);
-  return (unsigned)hz_clamp(out / 4, UNWANTED_BATCHES * hz3_shape[cls].batch, UINT16_MAX / 2);
-}
-
 // Effect: makes room in a full bin. Returns: whether there is room.
 static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
@@ -356,18 +386,23 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
     return true;
   }
-  if (!bin->giving)
+  unsigned weight = bin->capacity == 0 ? IDLE_BLOCK : IDLE_FLUSH;
+  if (!bin->giving) {
     bin_give_up(c, cls, api);
-  note_idle(c, bin->giving ? IDLE_BLOCK : IDLE_FLUSH, api);
+  } else if (bin->capacity != 0) {
+    bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
+    bin_shrink(c, cls, giving_capacity(cls));
+  }
+  note_idle(c, weight, api);
   return bin->capacity != 0;
 }
 
 // The same for a full bin that ran empty not long ago. Returns: whether p has found its place.
 static bool near_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
-  struct hz3_shelf *s = hz3_shelf_here(c);
   unsigned capacity = bin->capacity, moved, n = bin_step(c, cls), left = capacity - n;
-  if (!bin->missed || capacity != bin_most(c, cls) || !s)
+  struct hz3_shelf *s = shelf_for(c, cls, n);
+  if (!s || !bin->missed || !bin_is_settled(c, cls))
     return false;
   void **first = hz3_bin_bottom(c, cls) + 1;
   if (!HZ_FAST)

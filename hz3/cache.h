@@ -38,7 +38,8 @@ struct hz3_bin {
   uint16_t capacity;   // 0: the class is not cached; tops[cls] is the bin that is empty and full
   uint16_t unwanted;   // blocks it let go of since anybody took from the class
   uint8_t missed;      // ran empty since it last ran full
-  uint8_t giving;      // takes no blocks, they go to the spans; capacity is 0
+  uint8_t giving;      // nobody wants its blocks: they go to the spans, in as large a company as
+                       // what is still out allows (capacity; 0 near the end)
   uint8_t used;        // ran empty or full since the last tick of this cache
   uint32_t takes_seen; // hz3_transfer.takes when this bin last ran empty or full
 };
@@ -53,7 +54,8 @@ struct hz3_cache {
   struct hz3_bin bins[HZ_CLASS_COUNT];
   uint64_t spread;             // sum of the block sizes of the bins in use (capacity != 0)
   uint64_t quota;              // what may be charged, as of the last tick
-  uint32_t most;               // blocks in a bin: quota / spread
+  uint32_t most;               // blocks in a bin of any class in use, and besides
+  uint32_t fair_bytes;         // ... these bytes of blocks
   uint64_t charged;            // bytes of credit held (tick.h)
   uint32_t spare;              // an empty batch, or 0
   uint32_t tick_seen;          // hz3_tick_count when the bins were last halved

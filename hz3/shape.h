@@ -14,11 +14,13 @@ HZ_EXTERN_C_BEGIN
 #define HZ3_BATCH_BYTES ((size_t)64 * 1024) // ... and at most this much of blocks, but
 #define HZ3_BATCH_LEAST 8u                  // ... at least this many blocks up to 32 KiB,
 #define HZ3_BATCH_LEAST_BIG 4u              // ... or this many beyond
+#define HZ3_BIN_MOST 252u                   // blocks in a bin: two batches, or more while they
+#define HZ3_BIN_BYTES ((size_t)32 * 1024)   // ... are no more than this
 
 struct hz3_shape {
   uint32_t slot;         // index of the bin's bottom in hz3_cache.slots
   uint16_t batch;        // blocks in a full batch
-  uint16_t capacity_max; // of a thread's bin; 2 * batch
+  uint16_t capacity_max; // of a thread's bin; at least 2 * batch
   uint16_t capacity_min; // where a bin begins, and to what it shrinks
   uint16_t span_blocks;
   uint16_t span_granules;

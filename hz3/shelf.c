@@ -13,6 +13,7 @@ uint64_t hz3_shelf_limit_bytes;
 static uint64_t all_limit_bytes; // of all shelves together
 struct hz3_shelf *hz3_shelves[HZ3_SHELVES_MOST];
 ptrdiff_t hz3_cpu_at;
+static uint32_t shelves_end; // none was made at or beyond, as of the last tick or making
 
 // ---- which ----
 
@@ -29,9 +30,13 @@ void hz3_shelf_init(void) {
 
 // Effect: the limit is shared out among the shelves there are.
 static void limit_share_out(void) {
-  unsigned n = 0;
+  unsigned n = 0, end = 0;
   for (unsigned i = 0; i < HZ3_SHELVES_MOST; i++)
-    n += hz_load_relaxed(&hz3_shelves[i]) != NULL;
+    if (hz_load_relaxed(&hz3_shelves[i])) {
+      n++;
+      end = i + 1;
+    }
+  hz_store_relaxed(&shelves_end, end);
   hz_store_relaxed(&hz3_shelf_limit_bytes, hz_load_relaxed(&all_limit_bytes) / hz_max(n, 1));
 }
 
@@ -150,7 +155,7 @@ static size_t row_clear(struct hz3_shelf *s, unsigned cls, bool all, enum hz_api
 
 size_t hz3_shelf_clear(unsigned cls, bool all, enum hz_api api) {
   size_t blocks = 0;
-  for (unsigned i = 0; i < HZ3_SHELVES_MOST; i++) {
+  for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
     struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
     if (s)
       blocks += row_clear(s, cls, all, api);
@@ -160,7 +165,7 @@ size_t hz3_shelf_clear(unsigned cls, bool all, enum hz_api api) {
 
 size_t hz3_shelf_blocks(unsigned cls) {
   size_t blocks = 0;
-  for (unsigned i = 0; i < HZ3_SHELVES_MOST; i++) {
+  for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
     struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
     if (s)
       blocks += hz_load_relaxed(&s->rows[cls].count);
@@ -176,7 +181,7 @@ static uint64_t bytes_counted(const struct hz3_shelf *s) {
 }
 
 void hz3_shelf_tick(uint64_t bytes) {
-  for (unsigned i = 0; i < HZ3_SHELVES_MOST; i++) {
+  for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
     struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
     if (s)
       hz_store_relaxed(&s->bytes, bytes_counted(s));
@@ -203,7 +208,7 @@ bool hz3_shelf_is_valid(const struct hz3_shelf *s) {
 // A thread that is no more was stopped between two instructions. What it held of a row is lost with
 // it; a row whose blocks it was moving is given up.
 void hz3_shelf_after_fork_child(void) {
-  for (unsigned i = 0; i < HZ3_SHELVES_MOST; i++)
+  for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++)
     for (unsigned cls = HZ_CLASS_FIRST; hz3_shelves[i] && cls <= HZ_CLASS_LAST; cls++) {
       struct hz3_row *row = &hz3_shelves[i]->rows[cls];
       if (row->moving)

@@ -13,6 +13,8 @@
 #define BINS_PARTS 5
 #define SHELVES_PARTS 2
 #define TRANSFER_PARTS 1
+#define WAITING_MOST_BYTES HZ_MIB // of one class, or 32 batches
+#define MISSED_MOST 8
 #define LEAST_WAITING_BYTES (16 * HZ_KIB)
 #define QUOTA_LEAST_BYTES (16 * HZ_KIB)
 #define QUOTA_MOST_BYTES (128 * HZ_MIB)
@@ -27,6 +29,7 @@ static uint64_t least_bound_bytes; // constant after init
 static uint32_t interval_ms;       // constant after init
 static uint64_t last_tick_ms;
 static uint32_t resident_share = HZ_RESIDENT_WHOLE; // of the memory in spans, in 4096ths
+static uint32_t ticks_done;
 static uint64_t peak_bytes; // of blocks out of spans; forgets a 64th at each tick
 
 // Of what may wait in the transfer layer every class has a little; the rest is shared out in equal
@@ -44,7 +47,7 @@ static void limits_compute(uint64_t bound) {
   left -= hz_min(left, LEAST_WAITING_BYTES * HZ_CLASS_COUNT);
   size_t share = spread ? left / spread : 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    size_t most = 32u * hz3_shape[cls].batch;
+    size_t most = hz_max(32u * hz3_shape[cls].batch, WAITING_MOST_BYTES / hz_class_bytes(cls));
     hz_store_relaxed(&hz3_transfer[cls].limit,
                      (uint32_t)hz_min(least[cls] + (asked[cls] ? share : 0), most));
   }
@@ -85,19 +88,23 @@ void hz3_credit_give(size_t bytes) {
   hz_sub_relaxed(&hz3_credit_used, bytes);
 }
 
-void hz3_tick_now(uint64_t now_ms) {
-  uint64_t began = hz3_time_begin(HZ3_TIMED_TICK);
-  hz3_count_seen(HZ3_SEEN_TICKS);
-  uint32_t ticks = hz_add_relaxed(&hz3_tick_count, 1u);
+static void age_all(void) {
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     (void)hz3_shelf_clear(cls, false, HZ_API_FREE);
     hz3_transfer_age(cls);
   }
+}
+
+void hz3_tick_now(uint64_t now_ms) {
+  uint64_t began = hz3_time_begin(HZ3_TIMED_TICK);
+  hz3_count_seen(HZ3_SEEN_TICKS);
+  hz_add_relaxed(&hz3_tick_count, 1u);
+  age_all();
   struct hz_large_stats large;
   hz_large_stats_read(&large);
   uint64_t out = hz3_span_out_bytes(), peak = hz_load_relaxed(&peak_bytes);
   hz_store_relaxed(&peak_bytes, hz_max(out, peak - peak / 64));
-  if (ticks % TICKS_PER_SAMPLE == 0)
+  if (hz_add_relaxed(&ticks_done, 1u) % TICKS_PER_SAMPLE == 0)
     hz_store_relaxed(&resident_share, hz_arena_resident_share());
   uint64_t resident = hz_max(least_bound_bytes, (out + large.live_bytes) / 5);
   uint64_t bound = resident / hz_load_relaxed(&resident_share) * HZ_RESIDENT_WHOLE;
@@ -113,6 +120,13 @@ void hz3_tick_maybe(void) {
   if (now - last < interval_ms)
     return;
   // Relaxed: the swap only elects who ticks.
-  if (hz_cas_relaxed(&last_tick_ms, &last, now))
-    hz3_tick_now(now);
+  if (!hz_cas_relaxed(&last_tick_ms, &last, now))
+    return;
+  // Intervals in which nobody came by are made up for, with what they would have aged.
+  uint64_t missed = hz_min((now - last) / interval_ms - 1, MISSED_MOST);
+  if (missed != 0) {
+    hz_add_relaxed(&hz3_tick_count, (uint32_t)missed);
+    age_all();
+  }
+  hz3_tick_now(now);
 }

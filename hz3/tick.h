@@ -26,7 +26,7 @@ HZ_EXTERN_C_BEGIN
 extern HZ_HIDDEN uint64_t hz3_bound_bytes;   // recomputed by ticks
 extern HZ_HIDDEN uint64_t hz3_credit_used;   // by all bins of all threads
 extern HZ_HIDDEN uint32_t hz3_threads_alive; // caches in use
-extern HZ_HIDDEN uint32_t hz3_tick_count;
+extern HZ_HIDDEN uint32_t hz3_tick_count;    // intervals that ended in a tick, or passed without
 
 // Returns: whether the program holds less than an eighth of what it held at its recent peak, and
 // the difference matters: then blocks in bins hold spans that would be free.

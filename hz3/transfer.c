@@ -33,7 +33,7 @@ static void count_down(unsigned cls, unsigned n) {
 unsigned hz3_transfer_take(unsigned cls, void **out, unsigned want, uint32_t *spare) {
   struct hz3_transfer *t = &hz3_transfer[cls];
   unsigned n = 0;
-  for (unsigned batches = 0; batches < 2 && n < want; batches++) {
+  while (n < want) {
     uint32_t id = hz_idstack_pop(&t->stack, hz3_batch_next, NULL);
     if (id == 0)
       break;
