@@ -31,14 +31,17 @@ void hz4_tick_run(uint64_t now_ms) {
   hz4_bound_sample();
   hz4_bound_refresh();
   hz4_cpu_drain_idle(now_ms, IDLE_ROUNDS * round);
-  size_t trimmed = hz4_depot_trim(now_ms, IDLE_ROUNDS * round);
+  // Nobody came by for long: what lies in the depot is idle, also of a class whose last use was the
+  // call that brought us here.
+  bool paused = due != 0 && now_ms >= due + IDLE_ROUNDS * round;
+  size_t trimmed = paused ? hz4_depot_empty() : hz4_depot_trim(now_ms, IDLE_ROUNDS * round);
   hz4_observe_add(HZ4_SEEN_TRIMS, 1);
   hz4_observe_add(HZ4_SEEN_TRIM_BYTES, trimmed);
   hz4_mid_purge(now_ms - delay);
   hz_large_tick(now_ms);
   // After a pause the rounds above free spans whose blocks nobody touched in it: what is free now
   // has been so for long, whatever the arena's clock says of it.
-  if (due != 0 && now_ms >= due + IDLE_ROUNDS * round)
+  if (paused)
     hz_runs_purge_all();
   else
     hz_runs_tick(now_ms);
