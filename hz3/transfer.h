@@ -33,7 +33,7 @@ struct hz3_transfer {
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 extern HZ_HIDDEN struct hz3_transfer hz3_transfer[HZ_CLASS_COUNT];
 
-// Effect: writes up to `want` (1..63) addresses to out, from one batch or two. *spare is the
+// Effect: writes up to `want` addresses to out, from as many batches as that takes. *spare is the
 // caller's empty batch or 0; a batch emptied here becomes it. Returns: how many; 0 when there is
 // none.
 unsigned hz3_transfer_take(unsigned cls, void **out, unsigned want, uint32_t *spare);
