@@ -240,7 +240,7 @@ bool hz_os_populate(void *at, size_t bytes) {
 }
 
 size_t hz_os_resident_pages(void *at, size_t bytes) {
-  unsigned char pages[64];
+  unsigned char pages[HZ_OS_RESIDENT_MOST];
   size_t count = hz_min(bytes / hz_os_page_bytes(), sizeof pages), resident = 0;
   if (hz_syscall_failed(hz_syscall3(SYS_mincore, at, count * hz_os_page_bytes(), pages)))
     return 0;
@@ -285,12 +285,27 @@ bool hz_os_move_pages(void *from, void *to, size_t bytes) {
   return false;
 }
 
-// ---- time and chance ----
+// ---- time, CPUs and chance ----
 
 uint64_t hz_os_now_ms(void) {
   struct timespec now = {0, 0};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now); // through the vdso
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+unsigned hz_os_cpus_allowed(void) {
+  uint64_t mask[128] = {0};
+  long bytes = hz_syscall3(SYS_sched_getaffinity, 0, sizeof mask, mask);
+  unsigned count = 0;
+  for (long i = 0; i < bytes / 8; i++)
+    count += (unsigned)__builtin_popcountll(mask[i]);
+  return count ? count : 1;
+}
+
+uint64_t hz_os_thread_ns(void) {
+  struct timespec now = {0, 0};
+  hz_syscall2(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 // One step of splitmix64 (Steele, Lea and Flood, 2014).

@@ -53,14 +53,19 @@ void *hz_os_remap(void *at, size_t old_bytes, size_t new_bytes);
 bool hz_os_huge(void *at, size_t bytes, bool on);
 // Makes pages resident now (MADV_POPULATE_WRITE). Quietly false where the kernel lacks it.
 bool hz_os_populate(void *at, size_t bytes);
-// Returns: how many of the first 64 pages of a range are resident, 0 when the kernel does not tell
+// Returns: how many of the first pages of a range are resident, 0 when the kernel does not tell
 // (mincore). Not counted among the calls: it changes nothing.
+#define HZ_OS_RESIDENT_MOST 512u
 size_t hz_os_resident_pages(void *at, size_t bytes);
 // Access for guard pages.
 bool hz_os_protect_none(void *at, size_t bytes);
 
 // Monotonic clock, about 5 ns, tick precision (CLOCK_MONOTONIC_COARSE). Units: milliseconds.
 uint64_t hz_os_now_ms(void);
+// Returns: on how many CPUs this process may run, as of now; at least 1.
+unsigned hz_os_cpus_allowed(void);
+// Processor time of this thread, the kernel's on its behalf included. Units: nanoseconds.
+uint64_t hz_os_thread_ns(void);
 // Up to 256 random bytes; never blocks; weaker sources are used where getrandom is refused.
 void hz_os_random(void *out, size_t bytes);
 

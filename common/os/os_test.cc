@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -315,6 +316,19 @@ TEST(Os, TimeDoesNotGoBack) {
   }
   usleep(30000);
   EXPECT_GE(hz_os_now_ms(), last + 20);
+}
+
+TEST(Os, CpusAreThoseOfTheAffinityMask) {
+  cpu_set_t before, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  EXPECT_EQ(hz_os_cpus_allowed(), static_cast<unsigned>(CPU_COUNT(&before)));
+  CPU_ZERO(&one);
+  for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++)
+    if (CPU_ISSET(cpu, &before))
+      CPU_SET(cpu, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  EXPECT_EQ(hz_os_cpus_allowed(), 1u);
+  ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 TEST(Os, RandomBytesDiffer) {
