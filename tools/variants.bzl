@@ -21,6 +21,21 @@ hz4_lib and tests take what the command line says, standard unless told.
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load("//tools:copts.bzl", "HZ_COPTS", "HZ_CXX_COPTS", "HZ_VARIANTS")
 
+# The rooms that every generation stands on.
+HZ_COMMON_ROOMS = [
+    "//common/abi",
+    "//common/arena",
+    "//common/base",
+    "//common/fail",
+    "//common/guard",
+    "//common/large",
+    "//common/options",
+    "//common/os",
+    "//common/process",
+    "//common/sizeclass",
+    "//common/sync",
+]
+
 _VARIANT = "//tools:variant"
 _BOX = "//tools:box"
 

@@ -13,6 +13,7 @@ namespace {
 std::atomic<int> inits, exits, befores, parents, children;
 std::atomic<bool> inside_init_refused;
 std::atomic<bool> let_init_end;
+int made_by_init; // not atomic: whoever passes the gate must see it
 std::atomic<void *> exited_cache;
 extern const hz_process_hooks kHooks;
 
@@ -21,6 +22,7 @@ void Init() {
   inside_init_refused = !hz_process_enter(&kHooks); // re-entered by the thread that runs it
   while (!let_init_end)
     usleep(1000);
+  made_by_init = 7;
 }
 void Exit(void *cache) {
   exits++;
@@ -47,6 +49,7 @@ TEST(Process, Life) {
     threads.emplace_back([&] {
       EXPECT_TRUE(hz_process_enter(&kHooks));
       EXPECT_TRUE(hz_process_ready());
+      EXPECT_EQ(made_by_init, 7);
       entered++;
     });
   }

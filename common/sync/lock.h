@@ -50,6 +50,9 @@ HZ_INLINE void hz_lock_acquire(struct hz_lock *lock, enum hz_lock_rank rank) {
   // Acquire: pairs with the release in hz_lock_release, so that the last holder's writes are seen.
   if (HZ_UNLIKELY(!hz_cas_acquire(&lock->state, &seen, 1u)))
     hz_lock_slow(lock);
+#if defined(__SANITIZE_THREAD__)
+  (void)hz_load_acquire(&lock->state); // the long way may lie in code that the sanitizer cannot see
+#endif
 }
 
 // Returns: whether it was free and now is ours; never waits.

@@ -31,6 +31,35 @@ def hz_asan_test(name, srcs, hdrs, code, deps, size = "medium"):
     """The same with AddressSanitizer and UndefinedBehaviorSanitizer; arguments as above."""
     _sanitized_test(name, srcs, hdrs, code, deps, size, _ASAN)
 
+def hz_sanitized_rooms(deps, asan = [], tsan = []):
+    """Both of them for rooms of the calling package: ROOM_test.cc over all of its C code but malloc.c.
+
+    Args:
+      deps: as above.
+      asan: rooms for ROOM_asan_test; the program's own blocks are libc's there.
+      tsan: rooms for ROOM_tsan_test: what threads hand to each other.
+    """
+    common = dict(
+        hdrs = native.glob(["*.h"]),
+        code = native.glob(
+            ["*.c"],
+            exclude = ["malloc.c"],
+        ),
+        deps = deps,
+    )
+    for room in asan:
+        hz_asan_test(
+            name = room + "_asan_test",
+            srcs = [room + "_test.cc"],
+            **common
+        )
+    for room in tsan:
+        hz_tsan_test(
+            name = room + "_tsan_test",
+            srcs = [room + "_test.cc"],
+            **common
+        )
+
 def _sanitized_test(name, srcs, hdrs, code, deps, size, sanitizer):
     options = sanitizer + [
         "-O1",
