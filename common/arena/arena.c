@@ -156,7 +156,8 @@ bool hz_arena_is_valid(void) {
   bool valid = S->end <= S->committed && S->committed <= S->window.granules &&
                S->end == hz_arena.end && S->end == free->end &&
                S->end == S->used + free->free + free->busy + S->holes && S->used <= S->peak_used &&
-               S->empty <= S->used && hz_free_index_is_valid(free) && records_are_valid();
+               S->empty <= S->used && hz_huge_blocks_are_valid() && hz_free_index_is_valid(free) &&
+               records_are_valid();
   hz_arena_unlock();
   return valid;
 }

@@ -99,8 +99,9 @@ bool hz_run_alloc(uint64_t count, uint64_t align, struct hz_run *out);
 
 // Effect: takes a run back (or the part of one: any granules that the caller holds). Sets its
 // records to tag NONE. Merges with free neighbours. May purge other runs (system calls): hold no
-// lock. What stays resident among free runs is bounded: at most max(1 MiB, 1/64 of the peak), plus
-// what the program took from free runs recently; the rest is purged at once, oldest first.
+// lock. What stays resident among free runs is bounded: at most 1 MiB (up to 8 MiB while
+// much is used), plus what the program is likely to take again (purge.c); the rest is purged at
+// once, oldest first.
 void hz_run_free(uint64_t granule, uint64_t count);
 // The same for a run whose pages hold nothing any more (its caller purged it).
 void hz_run_free_purged(uint64_t granule, uint64_t count);
@@ -108,6 +109,10 @@ void hz_run_free_purged(uint64_t granule, uint64_t count);
 // mapping of their own that never joins its neighbours again, and mappings are few
 // (vm.max_map_count): the run is mapped afresh.
 void hz_run_free_moved(uint64_t granule, uint64_t count);
+
+// Effect: requests for huge pages in a run that is out are withdrawn, so that it is one mapping as
+// far as it was one: pages are moved only out of one mapping.
+void hz_run_unify(uint64_t granule, uint64_t count);
 
 // Effect: so many granules of runs that are out hold no memory from now on (negative: no more so):
 // their holder purged them and keeps nothing but their addresses. They are used, but they count

@@ -454,4 +454,50 @@ TEST(Arena, MetadataIsZeroedApartAndCounted) {
   });
 }
 
+// Nobody may come by again: what stays is decided by the frees themselves.
+TEST(Arena, WhenNothingIsUsedNextToNothingStays) {
+  in_child([] {
+    hz_arena_config c = config(100);
+    ASSERT_TRUE(hz_arena_init(&c));
+    std::vector<hz_run> runs(8192);
+    for (hz_run &r : runs)
+      ASSERT_TRUE(hz_run_alloc(1, 1, &r));
+    for (const hz_run &r : runs)
+      hz_run_free(r.granule, r.count);
+    EXPECT_LE(stats().free_dirty_bytes, HZ_MIB);
+  });
+}
+
+TEST(Arena, ABlockThatNobodyTouchesKeepsNothingElse) {
+  in_child([] {
+    hz_arena_config c = config(100);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run block;
+    ASSERT_TRUE(hz_run_alloc(16 * HZ_GIB / HZ_GRANULE_BYTES, 1, &block));
+    std::vector<hz_run> runs(2048);
+    for (hz_run &r : runs)
+      ASSERT_TRUE(hz_run_alloc(1, 1, &r));
+    for (const hz_run &r : runs)
+      hz_run_free(r.granule, r.count);
+    EXPECT_LE(stats().free_dirty_bytes, 8 * HZ_MIB);
+  });
+}
+
+TEST(Arena, OneOfManyBlocksThatIsFreedStaysForTheNext) {
+  in_child([] {
+    hz_arena_config c = config(100);
+    ASSERT_TRUE(hz_arena_init(&c));
+    std::vector<hz_run> runs(30);
+    for (hz_run &r : runs)
+      ASSERT_TRUE(hz_run_alloc(128, 1, &r));
+    hz_run_free(runs[7].granule, runs[7].count);
+    EXPECT_EQ(stats().free_dirty_bytes, 8 * HZ_MIB);
+    ASSERT_TRUE(hz_run_alloc(128, 1, &runs[7]));
+    EXPECT_FALSE(runs[7].zeroed);
+    for (const hz_run &r : runs)
+      hz_run_free(r.granule, r.count);
+    EXPECT_LE(stats().free_dirty_bytes, HZ_MIB);
+  });
+}
+
 } // namespace

@@ -38,7 +38,7 @@ struct hz_free_node {
   uint32_t left, right;  // children; first node
   uint32_t older, newer; // list; first node of a warm run or a busy range
   uint32_t since_ms;     // low bits of the time since when it is free; first node of a warm run
-  uint32_t unused;
+  uint32_t asked;        // first granule of a huge page: it was asked for (huge_blocks.c)
 };
 _Static_assert(sizeof(struct hz_free_node) == 32, "two to a cache line");
 

@@ -12,6 +12,7 @@
 #define STEP_LEAST_BYTES HZ_MIB
 #define STEP_MOST_BYTES (64 * HZ_MIB)
 #define STEP_SHARE 8
+#define STEP_SHARE_HUGE 32 // while the frontier asks for huge pages, which is decided for each step
 // Another thread may take what was just committed; then it is tried again. Far more often than that
 // can happen.
 #define TRIES 10000
@@ -20,7 +21,7 @@
 
 static uint64_t step_granules(void) {
   uint64_t least = STEP_LEAST_BYTES >> HZ_GRANULE_SHIFT, most = STEP_MOST_BYTES >> HZ_GRANULE_SHIFT;
-  return hz_clamp(S->end / STEP_SHARE, least, most);
+  return hz_clamp(S->end / (hz_huge_unit() > 1 ? STEP_SHARE_HUGE : STEP_SHARE), least, most);
 }
 
 static void end_publish(uint64_t end) {
@@ -77,7 +78,7 @@ static bool grow(uint64_t need) {
     done = commit(&from, &to);
   }
   if (done)
-    hz_huge_on_growth(end, need, used);
+    hz_huge_on_growth(end, need, to, used);
   hz_arena_lock();
   S->growing = false;
   if (done) {

@@ -17,7 +17,11 @@
 //   - What the frontier has passed is no longer asked for. The huge pages there stay; but where
 //   they
 //     were purged in part nobody fills them up again behind our back (khugepaged would).
-//   - A large block at the frontier gets small pages: it may be sparse, and nobody can tell.
+//   - A large block at the frontier gets small pages: it may be sparse, and nobody can tell. Those
+//   that are not are the business of huge_blocks.c.
+//   - Memory that a hypervisor has lent to others takes forty times as long to come back, and huge
+//   pages are cut from that first. The first huge page of each step is made resident at once and
+//   timed; when it was dearer than small pages, these serve for a while.
 //   - When growth pauses, what is left of the last huge page is given back.
 // The request is for everything above, in one call; what was passed is withdrawn in one piece: four
 // mappings whatever the size of the heap.
@@ -30,24 +34,29 @@
 // Of the pages of a sample so many parts of 100 must be resident.
 #define SAMPLE_GRANULES 32
 #define DENSE_PARTS 90
+// A fault on a small page: what a huge page may cost for each of its pages.
+#define FAULT_NS 1000
+// Huge pages that are not asked for after one was dear: so many, then twice as many, ...
+#define PAUSE_FIRST 16
+#define PAUSE_MOST 512
 // Runs from this many huge pages on may be sparse.
 #define BLOCK_HUGE_PAGES 2
 
 #define S (&hz_arena_state)
 
-static uint64_t unit(void) {
+uint64_t hz_huge_page_granules(void) {
   return hz_os_huge_page_bytes() >> HZ_GRANULE_SHIFT;
 }
 
 // Rounded in addresses: the window may begin anywhere.
-static uint64_t unit_down(uint64_t granule) {
+uint64_t hz_huge_unit_down(uint64_t granule) {
   uint64_t phase = S->window.base >> HZ_GRANULE_SHIFT;
-  uint64_t down = hz_align_down(granule + phase, unit());
+  uint64_t down = hz_align_down(granule + phase, hz_huge_page_granules());
   return down < phase ? 0 : down - phase;
 }
 
-static uint64_t unit_up(uint64_t granule) {
-  return unit_down(granule + unit() - 1);
+uint64_t hz_huge_unit_up(uint64_t granule) {
+  return hz_huge_unit_down(granule + hz_huge_page_granules() - 1);
 }
 
 static bool advise(uint64_t from, uint64_t to, bool on) {
@@ -70,10 +79,10 @@ static bool is_dense(uint64_t end) {
   return pages > 0 && resident * 100 >= pages * DENSE_PARTS;
 }
 
-static bool may_ask(uint64_t used) {
+bool hz_huge_may_ask(uint64_t used) {
   size_t huge = hz_os_huge_page_bytes();
   return S->config.huge_pages && S->config.purge_delay_ms != 0 && huge > HZ_GRANULE_BYTES &&
-         !S->window.mapped_as_needed && used >= SHARE_UNFILLED * unit();
+         !S->window.mapped_as_needed && used >= SHARE_UNFILLED * hz_huge_page_granules();
 }
 
 // Effect: no longer asks below `to`; counts what was asked for and used.
@@ -87,21 +96,53 @@ static void withdraw(uint64_t to, uint64_t used_to) {
   hz_store_relaxed(&S->huge_from, to); // ours to write; statistics read it under the lock
 }
 
-void hz_huge_on_growth(uint64_t end, uint64_t need, uint64_t used) {
+bool hz_huge_is_cheap(uint64_t unit_start) {
+  size_t bytes = hz_huge_page_granules() << HZ_GRANULE_SHIFT;
+  uint64_t began = hz_os_thread_ns();
+  if (!hz_os_populate(hz_granule_address(unit_start), bytes))
+    return true; // not known to this kernel, nor what it costs
+  return hz_os_thread_ns() - began <= bytes / hz_os_page_bytes() * FAULT_NS;
+}
+
+// Effect: decides for [end, to), which was asked for. What is made resident is filled next.
+static void judge_step(uint64_t end, uint64_t need, uint64_t to) {
+  uint64_t first = hz_huge_unit_up(end);
+  if (first + hz_huge_page_granules() > to)
+    return;
+  if (first < S->huge_pause_to) {
+    advise(first, to, false);
+    return;
+  }
+  if (need - end >= BLOCK_HUGE_PAGES * hz_huge_page_granules())
+    return; // see hz_huge_on_take
+  if (hz_huge_is_cheap(first)) {
+    S->huge_pause = 0;
+    return;
+  }
+  S->huge_pause = S->huge_pause == 0 ? PAUSE_FIRST : hz_min(2 * S->huge_pause, PAUSE_MOST);
+  S->huge_pause_to = first + S->huge_pause * hz_huge_page_granules();
+  if (first + hz_huge_page_granules() < to)
+    advise(first + hz_huge_page_granules(), to, false);
+}
+
+void hz_huge_on_growth(uint64_t end, uint64_t need, uint64_t to, uint64_t used) {
   uint64_t from = hz_load_relaxed(&S->huge_from);
   if (from == S->window.granules)
     return; // the kernel would not
   if (from != UINT64_MAX) {
-    withdraw(unit_down(end), unit_down(end));
+    withdraw(hz_huge_unit_down(end), hz_huge_unit_down(end));
+    judge_step(end, need, to);
     return;
   }
-  if (!may_ask(used) || !is_dense(end))
+  if (!hz_huge_may_ask(used) || !is_dense(end))
     return;
-  from = unit_up(need - end >= BLOCK_HUGE_PAGES * unit() ? need : end);
-  uint64_t last = unit_down(S->window.granules);
+  from = hz_huge_unit_up(need - end >= BLOCK_HUGE_PAGES * hz_huge_page_granules() ? need : end);
+  uint64_t last = hz_huge_unit_down(S->window.granules);
   bool asked = from < last && advise(from, last, true);
   hz_store_relaxed(&S->huge_first, asked ? from : S->window.granules);
   hz_store_relaxed(&S->huge_from, asked ? from : S->window.granules);
+  if (asked)
+    judge_step(end, need, to);
 }
 
 static bool is_asked(void) {
@@ -111,10 +152,10 @@ static bool is_asked(void) {
 bool hz_huge_pass_begin(uint64_t top) {
   if (HZ_LIKELY(!is_asked()) || S->growing || top <= S->huge_from)
     return false;
-  if (unit_down(S->end) <= S->huge_from)
+  if (hz_huge_unit_down(S->end) <= S->huge_from)
     return false;
   S->growing = true;
-  S->huge_pass_to = unit_down(S->end);
+  S->huge_pass_to = hz_huge_unit_down(S->end);
   return true;
 }
 
@@ -139,16 +180,19 @@ void hz_huge_restore(uint64_t from, uint64_t to) {
 }
 
 uint64_t hz_huge_unit(void) {
-  return hz_load_relaxed(&S->huge_from) == UINT64_MAX ? 1 : unit();
+  return hz_load_relaxed(&S->huge_from) == UINT64_MAX && S->asked_units == 0
+             ? 1
+             : hz_huge_page_granules();
 }
 
 void hz_huge_on_take(uint64_t start, uint64_t count) {
   if (HZ_LIKELY(!is_asked()))
     return;
-  if (count >= BLOCK_HUGE_PAGES * unit() && start + count > S->huge_from && !S->growing) {
+  if (count >= BLOCK_HUGE_PAGES * hz_huge_page_granules() && start + count > S->huge_from &&
+      !S->growing) {
     S->growing = true;
     hz_arena_unlock();
-    withdraw(unit_up(start + count), unit_down(start));
+    withdraw(hz_huge_unit_up(start + count), hz_huge_unit_down(start));
     hz_arena_lock();
     S->growing = false;
     hz_arena_event();
@@ -168,7 +212,8 @@ void hz_huge_tick(uint64_t now_ms, bool at_once) {
     return;
   }
   S->huge_due_ms = UINT64_MAX;
-  uint64_t end = S->end, to = hz_min(unit_up(end), S->committed);
+  // A whole one more may have been made resident (judge_step).
+  uint64_t end = S->end, to = hz_min(hz_huge_unit_up(end) + hz_huge_page_granules(), S->committed);
   if (to <= S->huge_from)
     return;
   // The tail becomes a run like any other, which is being purged.
@@ -191,5 +236,5 @@ void hz_huge_tick(uint64_t now_ms, bool at_once) {
 
 uint64_t hz_huge_granules(void) {
   uint64_t now = is_asked() && S->end > S->huge_from ? S->end - S->huge_from : 0;
-  return S->huge_passed + now;
+  return S->huge_passed + now + S->asked_units * hz_huge_page_granules();
 }

@@ -4,22 +4,29 @@
 // Thread rule: lock held by the caller unless a line says otherwise, given up during system calls.
 // A run that is being purged is out of the index and noted as busy.
 //
-//   allowance = max(1 MiB, peak / 64) + credit
-//   credit    = what the program took out of dirty memory in this interval and the one before (an
+//   allowance = base + credit
+//   base      = of 8 MiB, peak / 64 and used / 16 the least, but 1 MiB: purges come in pieces while
+//               much is used, and when nothing is used any more next to nothing stays. No more than
+//               8 MiB, since `used` may be a block that nobody touches.
+//   credit    = at least used / 8 (32 MiB at most) minus what `used` has fallen from its recent
+//               height: a program that frees one block of many will ask for another. Beyond that
+//               what the program took out of dirty memory in this interval and the one before (an
 //               interval is the purge delay), and what it took of memory that had been purged in
 //               that time, which shows that the purge was wasted. A program that frees and
 //               allocates large runs in turn keeps them.
 //   bounds    : what is used (and may be resident) and kept together stays below the recent height
-//   of `used` and a
-//               quarter (32 MiB are always allowed). Once `used` has fallen from that height by
-//               more than credit + used / 4, the program is not coming back: the credit shrinks
-//               with it.
+//               of `used` and a quarter (32 MiB are always allowed). Once `used` has fallen from
+//               that height by more than credit + used / 4, the program is not coming back: the
+//               credit shrinks with it.
 #include "common/arena/state.h"
 #include "common/fail/check.h"
 #include "common/os/os.h"
 
 #define RETAIN_LEAST_BYTES HZ_MIB
+#define RETAIN_MOST_BYTES (8 * HZ_MIB)
 #define RETAIN_SHARE_OF_PEAK 64
+#define RETAIN_SHARE_OF_USED 16
+#define FIRST_CREDIT_SHARE_OF_USED 8
 #define CREDIT_LEAST_BYTES (32 * HZ_MIB)
 #define CREDIT_SHARE_OF_USED 4
 // What is taken out of the index at once; the lock is given up for its purging.
@@ -61,13 +68,18 @@ uint64_t hz_purge_allowance(uint64_t now_ms) {
   if (S->config.purge_delay_ms == 0)
     return 0;
   interval_roll(now_ms);
-  uint64_t base =
-      hz_max(RETAIN_LEAST_BYTES >> HZ_GRANULE_SHIFT, S->peak_used / RETAIN_SHARE_OF_PEAK);
-  uint64_t filled = hz_arena_filled(), high = hz_max(S->high[0], S->high[1]);
+  uint64_t filled = hz_arena_filled();
+  uint64_t base = hz_min(S->peak_used / RETAIN_SHARE_OF_PEAK, filled / RETAIN_SHARE_OF_USED);
+  base =
+      hz_clamp(base, RETAIN_LEAST_BYTES >> HZ_GRANULE_SHIFT, RETAIN_MOST_BYTES >> HZ_GRANULE_SHIFT);
+  uint64_t high = hz_max(S->high[0], S->high[1]);
   uint64_t share = filled / CREDIT_SHARE_OF_USED;
   uint64_t fallen = high > filled ? high - filled : 0;
   uint64_t most = hz_max(CREDIT_LEAST_BYTES >> HZ_GRANULE_SHIFT, share + hz_min(fallen, 2 * share));
-  uint64_t credit = hz_min(S->taken[0] + S->taken[1], most);
+  uint64_t first =
+      hz_min(filled / FIRST_CREDIT_SHARE_OF_USED, CREDIT_LEAST_BYTES >> HZ_GRANULE_SHIFT);
+  uint64_t credit =
+      hz_max(hz_min(S->taken[0] + S->taken[1], most), first > fallen ? first - fallen : 0);
   S->falling = fallen > credit + share;
   if (S->falling)
     credit -= hz_min(credit, fallen - credit - share);
@@ -93,6 +105,7 @@ struct batch {
   unsigned count;
   struct {
     uint64_t granule, count;
+    bool asked; // to be huge
     bool purged;
   } range[BATCH];
 };
@@ -115,6 +128,7 @@ static uint64_t batch_fill(struct batch *b, uint64_t most, uint64_t min_age_ms, 
     uint64_t length = hz_free_take_dirty(&S->free, run, &how, &start, &dirty);
     b->range[b->count].granule = start;
     b->range[b->count].count = length;
+    b->range[b->count].asked = hz_huge_blocks_forget(start, start + length);
     b->count++;
     taken += dirty;
   }
@@ -122,9 +136,12 @@ static uint64_t batch_fill(struct batch *b, uint64_t most, uint64_t min_age_ms, 
 }
 
 static void batch_purge(struct batch *b) {
-  for (unsigned i = 0; i < b->count; i++)
-    b->range[i].purged =
-        hz_os_purge(hz_granule_address(b->range[i].granule), b->range[i].count << HZ_GRANULE_SHIFT);
+  for (unsigned i = 0; i < b->count; i++) {
+    uint64_t from = b->range[i].granule, count = b->range[i].count;
+    if (b->range[i].asked)
+      hz_huge_blocks_withdraw(from, from + count);
+    b->range[i].purged = hz_os_purge(hz_granule_address(from), count << HZ_GRANULE_SHIFT);
+  }
 }
 
 static uint64_t batch_top(const struct batch *b) {

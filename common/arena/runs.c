@@ -33,9 +33,9 @@ static uint64_t room_under_limit(uint64_t fresh) {
   if (limit == 0)
     return UINT64_MAX;
   size_t meta = hz_meta_bytes() + hz_window_table_bytes(&S->window, S->end + S->coming + fresh);
-  // The last huge page is resident beyond what is used of it.
-  uint64_t resident =
-      hz_arena_filled() + S->coming + S->free.dirty + S->free.busy + hz_huge_unit() - 1;
+  // The last huge page is resident beyond what is used of it, and maybe the one behind it.
+  uint64_t unit = hz_huge_unit(), beyond = unit == 1 ? 0 : 2 * unit - 1;
+  uint64_t resident = hz_arena_filled() + S->coming + S->free.dirty + S->free.busy + beyond;
   uint64_t most = meta >= limit ? 0 : (limit - meta) >> HZ_GRANULE_SHIFT;
   return resident >= most ? 0 : most - resident;
 }
@@ -71,12 +71,14 @@ static bool find_free(uint64_t count, uint64_t align, struct hz_free_found *foun
          hz_free_find(&S->free, HZ_FREE_COLD, count, align, phase, found);
 }
 
-static void take_free(const struct hz_free_found *found, uint64_t count, struct hz_run *out) {
+// Returns: how many of the granules are clean.
+static uint64_t take_free(const struct hz_free_found *found, uint64_t count, struct hz_run *out) {
   uint64_t dirty = hz_free_take(&S->free, found->run, found->start, count);
   hz_purge_note_taken(dirty, count - dirty);
   if (dirty != 0)
     hz_purge_schedule();
   *out = (struct hz_run){found->start, count, dirty == 0};
+  return count - dirty;
 }
 
 static bool grow(uint64_t count, uint64_t align, struct hz_run *out) {
@@ -86,7 +88,7 @@ static bool grow(uint64_t count, uint64_t align, struct hz_run *out) {
   return grown;
 }
 
-static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out) {
+static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out, uint64_t *clean) {
   for (int i = 0; i < PATIENCE; i++) {
     struct hz_free_found found;
     bool fits = find_free(count, align, &found);
@@ -99,13 +101,15 @@ static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out) {
     if (room == ROOM_NONE)
       return false;
     if (fits) {
-      take_free(&found, count, out);
+      *clean = take_free(&found, count, out);
       return true;
     }
     bool others = others_at_work();
     uint64_t free_before = S->free.free;
-    if (grow(count, align, out))
+    if (grow(count, align, out)) {
+      *clean = count; // nearly: a run that ended at the frontier may be among it
       return true;
+    }
     // What others were purging may be back by now, what they are purging now will be; refused is
     // refused only when nothing of that kind was going on.
     if (others_at_work())
@@ -118,13 +122,17 @@ static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out) {
 
 bool hz_run_alloc(uint64_t count, uint64_t align, struct hz_run *out) {
   HZ_ASSERT(count > 0 && hz_is_pow2(align));
+  uint64_t clean = 0;
   hz_arena_lock();
   bool done = (HZ_LIKELY(S->window.granules != 0) || hz_arena_window_again()) &&
               count <= S->window.granules && align <= S->window.granules &&
-              alloc_locked(count, align, out);
+              alloc_locked(count, align, out, &clean);
   if (done)
     note_used(count);
+  bool ask = done && hz_huge_blocks_may_ask(count, clean);
   hz_arena_unlock();
+  if (HZ_UNLIKELY(ask))
+    hz_huge_block(out->granule, count);
   return done;
 }
 
@@ -157,6 +165,11 @@ void hz_run_free_purged(uint64_t granule, uint64_t count) {
   HZ_ASSERT(count > 0 && granule + count <= hz_load_relaxed(&hz_arena.end));
   records_clear(granule, count);
   hz_arena_lock();
+  if (HZ_UNLIKELY(hz_huge_blocks_forget(granule, granule + count))) {
+    hz_arena_unlock();
+    hz_huge_blocks_withdraw(granule, granule + count);
+    hz_arena_lock();
+  }
   S->used -= count;
   hz_free_put(&S->free, granule, count, false, 0);
   hz_arena_unlock();
@@ -186,6 +199,14 @@ void hz_runs_note_empty(int64_t granules) {
   hz_arena_unlock();
 }
 
+void hz_run_unify(uint64_t granule, uint64_t count) {
+  hz_arena_lock();
+  bool asked = hz_huge_blocks_forget(granule, granule + count);
+  hz_arena_unlock();
+  if (asked)
+    hz_huge_blocks_withdraw(granule, granule + count);
+}
+
 bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {
   HZ_ASSERT(new_count >= count);
   uint64_t from = granule + count, want = new_count - count;
@@ -196,11 +217,12 @@ bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {
   hz_arena_lock();
   uint64_t free = hz_free_run_at(&S->free, from);
   bool done = false;
+  uint64_t clean = want;
   if (room_under_limit(want) < want) {
     // Not worth a purge: the caller moves the block, which asks for room in earnest.
   } else if (free >= want) {
     struct hz_run ignored;
-    take_free(&(struct hz_free_found){from, from}, want, &ignored);
+    clean = take_free(&(struct hz_free_found){from, from}, want, &ignored);
     done = true;
   } else if (from + free == S->end) {
     S->coming += want;
@@ -209,6 +231,9 @@ bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {
   }
   if (done)
     note_used(want);
+  bool ask = done && hz_huge_blocks_may_ask(want, clean);
   hz_arena_unlock();
+  if (HZ_UNLIKELY(ask))
+    hz_huge_block(from, want);
   return done;
 }

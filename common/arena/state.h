@@ -43,6 +43,11 @@ struct hz_window {
 //   end <= committed <= window
 //   end = used + free.free + free.busy + holes; empty <= used
 //   records of free granules have tag NONE
+#define HZ_HUGE_WITNESSES 4
+struct hz_huge_witness {
+  uint64_t granule, count; // a large block in small pages; count 0: none
+};
+
 struct hz_arena_state {
   struct hz_lock lock;
   uint32_t event;   // futex: raised whenever a system call noted here has ended
@@ -74,6 +79,17 @@ struct hz_arena_state {
   uint64_t huge_pass_to;  // between hz_huge_pass_begin and _end
   uint64_t huge_due_ms;   // when to look whether growth goes on; UINT64_MAX: need not
   uint64_t huge_seen_end; // `end` at the last look
+  uint64_t huge_pause_to; // small pages below it: huge ones were dear
+  uint64_t huge_pause;    // huge pages that the next such pause lasts; 0: as the first
+
+  // Huge pages of large blocks (huge_blocks.c).
+  uint64_t asked_units, asked_pieces; // huge pages with asked != 0; stretches of them
+  uint32_t blocks_seen;               // large blocks that were candidates
+  bool blocks_dense;                  // what witnesses say
+  uint32_t blocks_skip, blocks_pause; // small pages for so many blocks: huge ones were dear; next
+  uint64_t blocks_timed;              // a granule inside the block that was timed last; 0: none
+  uint32_t witness_next;
+  struct hz_huge_witness witness[HZ_HUGE_WITNESSES];
 };
 extern struct hz_arena_state hz_arena_state;
 
@@ -144,9 +160,12 @@ void hz_purge_schedule(void);
 
 // ---- huge.c
 
-// Effect: after growth asks for huge pages, or withdraws where the frontier has passed. Requires:
-// no lock; the growing thread. `need`: what the growth was for.
-void hz_huge_on_growth(uint64_t end, uint64_t need, uint64_t used);
+// Effect: after growth to `to` asks for huge pages, or withdraws where the frontier has passed.
+// Requires: no lock; the growing thread. `need`: what the growth was for.
+void hz_huge_on_growth(uint64_t end, uint64_t need, uint64_t to, uint64_t used);
+// Effect: makes one huge page resident. Returns: whether that took less time than the faults on
+// small pages that it saves.
+bool hz_huge_is_cheap(uint64_t unit_start);
 // Effect: a large block taken at the frontier gets small pages. Requires: lock held (given up).
 void hz_huge_on_take(uint64_t start, uint64_t count);
 // Effect: when growth pauses (or at once) gives back what is left of the last huge page. Requires:
@@ -165,6 +184,31 @@ void hz_huge_restore(uint64_t from, uint64_t to);
 // its multiples.
 uint64_t hz_huge_unit(void);
 uint64_t hz_huge_granules(void);
+// Returns: the granules of a huge page (0: none), and the multiples of it, as addresses, around a
+// granule.
+uint64_t hz_huge_page_granules(void);
+uint64_t hz_huge_unit_down(uint64_t granule);
+uint64_t hz_huge_unit_up(uint64_t granule);
+// Returns: whether a heap of this size may ask at all.
+bool hz_huge_may_ask(uint64_t used);
+
+// ---- huge_blocks.c
+
+// No huge page is smaller.
+#define HZ_HUGE_LEAST_GRANULES 16
+
+// Returns: whether a run with so many clean granules is to be shown to hz_huge_block. Requires:
+// lock held.
+bool hz_huge_blocks_may_ask(uint64_t count, uint64_t clean);
+// Effect: asks for huge pages inside a run that the caller has just taken, if large blocks are
+// dense. Requires: no lock.
+void hz_huge_block(uint64_t granule, uint64_t count);
+// Before something in [from, to) is purged, or used again in parts: forget (lock held) says whether
+// anything there was asked for; then withdraw (no lock), while the range is still nobody's.
+bool hz_huge_blocks_forget(uint64_t from, uint64_t to);
+void hz_huge_blocks_withdraw(uint64_t from, uint64_t to);
+// Requires: lock held.
+bool hz_huge_blocks_are_valid(void);
 
 // ---- meta.c
 size_t hz_meta_bytes(void);

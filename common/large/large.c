@@ -20,7 +20,8 @@
 enum {
   EXACT_COUNTS = 16,     // bins of one granule count each, then eight per doubling
   BINS_PER_DOUBLING = 8, //
-  DOUBLINGS = 6,         // up to 1024 granules = 64 MiB
+  DOUBLINGS = 2,         // up to 64 granules = 4 MiB: a larger block is worth a lock, and among the
+                         // free runs it joins its neighbours and serves any size
   BINS = EXACT_COUNTS + BINS_PER_DOUBLING * DOUBLINGS + 1,
   SLOTS = 16,
   STAMP_SHIFT_MS = 5, // a stamp is 32 ms; 16 bits of them last 35 minutes
@@ -333,6 +334,7 @@ static void *grow_elsewhere(void *p, uint64_t old_count, size_t bytes, enum hz_a
   void *q = alloc_from_runs(count_of(bytes), 1, false);
   if (!q)
     return NULL;
+  hz_run_unify(hz_granule_of(p), old_count);
   if (hz_os_move_pages(p, q, old_bytes)) {
     hz_add_relaxed(&totals.moved, 1);
     records_set(hz_granule_of(q), count_of(bytes), WAS_MOVED);
