@@ -196,29 +196,29 @@ void hz_big_free(void *p, const size_t *said, enum hz_api api) {
 // ---- the rest
 
 size_t hz_big_usable(const void *p, enum hz_api api) {
-  (void)hz_large_usable(p, api);
-  size_t bytes = hz_guard_side_of(p)->bytes;
+  size_t have = hz_large_usable(p, api), bytes = hz_guard_side_of(p)->bytes;
   (void)hz_state_checked(hz_state_of(p), p, bytes, api);
+  canary_check(p, bytes, have, api);
   return bytes;
 }
 
 void *hz_big_realloc(void *p, size_t bytes, enum hz_api api) {
   size_t old = hz_big_usable(p, api), have = hz_large_usable(p, api);
-  uint8_t was = hz_load_relaxed(hz_state_of(p));
-  hz_family_check(was, p, old, api);
-  canary_check(p, old, have, api);
   if (is_absurd(bytes))
     return hz_abi_no_memory();
+  // Not the program's meanwhile: once it has moved, its addresses are somebody else's, state and
+  // all.
+  uint8_t was = hz_state_retire(hz_state_of(p), p, old, api);
+  hz_family_check(was, p, old, api);
   canary_clear(p, old, have); // it would become the program's
   unsigned char *q = hz_large_realloc(p, bytes + CANARY_BYTES, api);
   if (!q && hz_guard_relieve(api))
     q = hz_large_realloc(p, bytes + CANARY_BYTES, api);
   if (!q) {
     canary_write(p, old, have);
+    hz_store_release(hz_state_of(p), was); // partner: hz_state_checked
     return hz_abi_no_memory();
   }
-  if (q != p)
-    hz_store_relaxed(hz_state_of(p), (uint8_t)HZ_STATE_FREED);
   have = hz_large_usable(q, api);
   if (bytes < old) // what is behind the block is zero: it is not cleared again when it is freed
     memset(q + bytes, 0, hz_min(old, have) - bytes);

@@ -20,23 +20,26 @@ void hz_guard_init(size_t side_bytes) {
   hz_guard_stride = side_bytes;
 }
 
-// Blocks up to this size lie in one page or two.
-#define STORE_FIRST_MOST_BYTES ((size_t)4096)
+const unsigned char hz_near_masks[32] = {
+    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+_Noreturn HZ_COLD void hz_seal_fail(const unsigned char *p, size_t have, enum hz_api api) {
+  const uint64_t *end = (const uint64_t *)(const void *)(p + have);
+  uint64_t difference = end[-1] ^ hz_canary_word(hz_seal_key(p));
+  uint64_t slack = hz_slack_read(difference), tail = difference ^ hz_slack_bits(slack);
+  bool known = slack >= HZ_TAIL_BYTES && slack <= have && tail >> 48 == 0;
+  hz_fail_overflow(p, known ? have - slack : SIZE_MAX, have, api);
+}
 
 // ---- blocks of classes
 
 // Returns: the class for `bytes` and a tail, HZ_CLASS_NONE when it is for the large part.
 static unsigned class_for(size_t align, size_t bytes) {
-  if (bytes > HZ_CLASS_MAX_BYTES - sizeof(uint32_t))
+  if (bytes > HZ_CLASS_MAX_BYTES - HZ_TAIL_BYTES)
     return HZ_CLASS_NONE;
-  unsigned cls = HZ_CLASS_NONE;
-  for (size_t tail = 2; tail <= 4; tail += 2) { // what the tail takes depends on the class
-    cls = align <= HZ_MIN_ALIGN_BYTES ? hz_class_of(bytes + tail)
-                                      : hz_class_of_aligned(bytes + tail, align);
-    if (cls == HZ_CLASS_NONE || tail == hz_tail_bytes(hz_class_bytes(cls)))
-      break;
-  }
-  return cls;
+  return align <= HZ_MIN_ALIGN_BYTES ? hz_class_of(bytes + HZ_TAIL_BYTES)
+                                     : hz_class_of_aligned(bytes + HZ_TAIL_BYTES, align);
 }
 
 // Whether no block of a class ever lay where this one does: then it is as the OS gave it, and a
@@ -54,12 +57,10 @@ static HZ_NOINLINE bool is_fresh(const unsigned char *p, size_t have) {
 }
 
 static void clean_check(unsigned char *p, size_t have, const uint8_t *state, enum hz_api api) {
-  if (HZ_UNLIKELY(*state == HZ_STATE_NEVER) && is_fresh(p, have))
+  if (have <= HZ_TOUCH_MOST_BYTES)
+    hz_guard_touch(p, have);
+  else if (HZ_UNLIKELY(*state == HZ_STATE_NEVER) && is_fresh(p, have))
     return;
-  // Its page may have been purged. A store first, or it faults twice: for our reads and for the
-  // program's writes. What it covers is the tail's last byte, which nobody ever had.
-  if (have <= STORE_FIRST_MOST_BYTES)
-    *(volatile unsigned char *)(p + have - 1) = 0;
   if (HZ_UNLIKELY(!hz_is_zero(p, have)))
     hz_fail_write_after_free(p, have, api);
 }
@@ -78,7 +79,7 @@ static void *class_alloc(unsigned cls, size_t bytes, enum hz_api api) {
   }
   uint8_t *state = hz_state_of(p);
   clean_check(p, have, state, api);
-  hz_seal_write(p, have, bytes);
+  hz_seal_write_fresh(p, have, bytes);
   hz_store_release(state, hz_state_out(api)); // partner: hz_state_checked
   return p;
 }
@@ -97,7 +98,7 @@ static void class_free(void *p, unsigned cls, const size_t *said, enum hz_api ap
 
 // ---- the surface
 
-void *hz_guard_alloc(size_t align, size_t bytes, enum hz_api api) {
+HZ_NOINLINE void *hz_guard_alloc_slow(size_t align, size_t bytes, enum hz_api api) {
   unsigned cls = class_for(align, bytes);
   if (HZ_LIKELY(bytes != 0 && cls != HZ_CLASS_NONE))
     return class_alloc(cls, bytes, api);
@@ -108,7 +109,7 @@ void *hz_guard_alloc(size_t align, size_t bytes, enum hz_api api) {
   return p ? p : hz_abi_no_memory();
 }
 
-static void free_as(void *p, const size_t *said, enum hz_api api) {
+HZ_NOINLINE void hz_guard_free_slow(void *p, const size_t *said, enum hz_api api) {
   if (p == NULL)
     return;
   if (HZ_UNLIKELY(hz_zero_size_is(p))) {
@@ -122,13 +123,6 @@ static void free_as(void *p, const size_t *said, enum hz_api api) {
     class_free(p, cls, said, api);
   else
     hz_big_free(p, said, api);
-}
-
-void hz_guard_free(void *p, enum hz_api api) {
-  free_as(p, NULL, api);
-}
-void hz_guard_free_sized(void *p, size_t bytes, enum hz_api api) {
-  free_as(p, &bytes, api);
 }
 
 size_t hz_guard_usable(const void *p, enum hz_api api) {
@@ -148,7 +142,7 @@ size_t hz_guard_usable(const void *p, enum hz_api api) {
 
 // Returns: whether the block could stay where it is, sealed anew.
 static bool class_stays(unsigned char *p, size_t have, size_t old, size_t bytes) {
-  if (bytes > have - hz_tail_bytes(have) || bytes < have / 2)
+  if (bytes > have - HZ_TAIL_BYTES || bytes < have / 2)
     return false;
   if (bytes > old) // seal and canary there become the program's
     memset(p + old, 0, bytes - old);

@@ -6,10 +6,10 @@
 // atomic byte, a thread's quarantine its own.
 //
 //   block of a class, S bytes, n asked for    | n bytes of the program | canary ... | tail |
-//     tail     n and a check, under a key of the address; its first byte is odd
-//     canary   up to 64 bytes between; each odd. Both are looked at when the block is freed: a
-//     write
-//              behind a block is seen by its own free, one before it by its neighbour's
+//     canary   up to 64 bytes, under a key of the address; each odd and above 127
+//     tail     n and a check, in the canary's last word
+//              Both are looked at when the block is freed: a write behind a block is seen by its
+//              own free, one before it by its neighbour's
 //     state    NEVER ──alloc──▶ OUT + family ──free──▶ FREED ──alloc──▶ OUT ...      (side.state)
 //     freed    all zero, in quarantine; still zero when it is handed out again, else somebody wrote
 //   large block, n asked for                  | n bytes | canary | ... untouched ... | canary |
@@ -47,13 +47,17 @@ HZ_INLINE void hz_guard_expect(const void *p) {
   __builtin_prefetch(side - sizeof(((struct hz_guard_side *)0)->state) + at, 1);
 }
 
-// ---- the surface; p is not NULL unless a line says so
+// ---- the surface; p is not NULL unless a line says so. The first three are in path.h
 
 // Returns: a block that reads as zero; NULL and ENOMEM.
 void *hz_guard_alloc(size_t align, size_t bytes, enum hz_api api);
 void hz_guard_free(void *p, enum hz_api api); // p may be NULL
 // `bytes` must be what was asked for. p may be NULL.
 void hz_guard_free_sized(void *p, size_t bytes, enum hz_api api);
+// What the hot paths decline: any request. said: what the caller believes the size to be, NULL if
+// he says nothing.
+void *hz_guard_alloc_slow(size_t align, size_t bytes, enum hz_api api);
+void hz_guard_free_slow(void *p, const size_t *said, enum hz_api api);
 // Requires: bytes is not 0.
 void *hz_guard_realloc(void *p, size_t bytes, enum hz_api api);
 // Returns: exactly what was asked for.

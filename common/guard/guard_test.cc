@@ -2,8 +2,10 @@
 // its exact words, and programs that do no wrong pass. What other people's programs meet is in
 // common/conformance; here stands what only we can look at.
 #include "common/guard/guard.h"
+#include "common/guard/quarantine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -153,16 +155,29 @@ TEST(Guard, WhatAShrunkBlockKeptReadsAsZero) {
   }
 }
 
-TEST(Guard, ReuseIsDelayed) {
-  for (size_t bytes : kSizes) {
-    void *last = nullptr;
-    for (int i = 0; i < 100; i++) {
-      void *p = do_malloc(bytes);
-      EXPECT_NE(p, last) << bytes;
-      last = p;
-      do_free(p);
-    }
+// Returns: how many blocks of this size are freed at least before one of them is handed out again.
+ptrdiff_t least_delay(size_t bytes) {
+  std::vector<void *> freed;
+  freed.reserve(300);
+  ptrdiff_t least = 300;
+  malloc_trim(0); // nothing larger waits
+  for (int i = 0; i < 300; i++) {
+    void *p = do_malloc(bytes);
+    const auto before = std::find(freed.rbegin(), freed.rend(), p);
+    if (before != freed.rend())
+      least = std::min(least, before - freed.rbegin());
+    freed.push_back(p);
+    do_free(p);
   }
+  return least;
+}
+
+TEST(Guard, ReuseIsDelayed) {
+  EXPECT_GE(least_delay(8), 62);
+  EXPECT_GE(least_delay(100), 62);
+  EXPECT_GE(least_delay(4000), 60);
+  EXPECT_GE(least_delay(60000), 2);
+  EXPECT_GE(least_delay(256 * 1024), 14);
 }
 
 TEST(Guard, ZeroSizesHaveAddressesOfTheirOwn) {
@@ -172,6 +187,14 @@ TEST(Guard, ZeroSizesHaveAddressesOfTheirOwn) {
     ASSERT_NE(seen.back(), nullptr);
   }
   std::vector<void *> sorted = seen;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  for (size_t i = 0; i < seen.size(); i++) // the search goes round and meets those that are out
+    if (i % 2 == 0) {
+      do_free(seen[i]);
+      seen[i] = do_malloc(0);
+    }
+  sorted = seen;
   std::sort(sorted.begin(), sorted.end());
   EXPECT_EQ(std::unique(sorted.begin(), sorted.end()), sorted.end());
   for (void *p : seen)
@@ -187,7 +210,7 @@ TEST(Guard, AThreadsQuarantineIsHandedOn) {
       for (int k = 0; k < 100; k++)
         do_free(do_malloc(static_cast<size_t>(k) * 40));
     }).join();
-  SUCCEED();
+  EXPECT_GE(least_delay(4000), 60); // were there 300 of them, each would be small
 }
 
 TEST(Guard, TrimEmptiesTheQuarantineOfLargeBlocks) {
@@ -281,7 +304,23 @@ TEST(GuardSays, OverflowMetByReallocAndUsableSize) {
       p[bytes] = 0;
       do_realloc(const_cast<char *>(p), bytes * 3);
     });
+    EXPECT_SAYS(": overflow: " + kAddress + "malloc_usable_size ", {
+      volatile char *p = block(bytes);
+      p[bytes] = 0;
+      do_usable(const_cast<char *>(p));
+    });
   }
+}
+
+// Text that runs over is seen whatever the secret is: by its first character, and by its end.
+TEST(GuardSays, OverflowByText) {
+  for (size_t bytes : kSizes)
+    for (int character = 0; character < 128; character += 1 + character % 3)
+      EXPECT_SAYS(": overflow: ", {
+        volatile char *p = block(bytes);
+        p[bytes] = static_cast<char>(character);
+        do_free(const_cast<char *>(p));
+      });
 }
 
 TEST(GuardSays, WriteAfterFree) {
@@ -340,15 +379,49 @@ TEST(GuardSays, DoubleFreeByTwoThreadsAtOnce) {
     });
 }
 
+// Addresses that a large block has left are another's at once, state and all.
+TEST(Guard, LargeBlocksMoveWhileOthersAllocate) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++)
+    threads.emplace_back([] {
+      for (int i = 0; i < 40; i++)
+        for (size_t bytes : {size_t{50000}, size_t{300000}, size_t{2000000}}) {
+          char *p = block(bytes);
+          p[bytes - 1] = 'm';
+          p = static_cast<char *>(do_realloc(p, bytes * 2));
+          ASSERT_EQ(p[bytes - 1], 'm');
+          do_free(p);
+        }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+// The child's thread keeps its quarantine, and nobody else gets it.
 TEST(Guard, AForkedChildWorksOn) {
-  std::thread([] {
-    for (int i = 0; i < 64; i++)
-      do_free(do_malloc(100));
+  const auto work = [] {
+    for (int i = 0; i < 5000; i++)
+      do_free(do_malloc(static_cast<size_t>(i % 500)));
+  };
+  std::thread([&] {
+    work();
     const pid_t child = fork();
     if (child == 0) {
-      for (int i = 0; i < 10000; i++)
-        do_free(do_malloc(static_cast<size_t>(i % 500)));
-      _exit(0);
+      const struct hz_quarantine *const mine = hz_quarantine_mine;
+      std::vector<std::thread> threads;
+      std::atomic<int> begun{0}, wrong{0};
+      for (int t = 0; t < 16; t++) // more than there ever were: they get all that are to be had
+        threads.emplace_back([&] {
+          do_free(do_malloc(1));
+          wrong += hz_quarantine_mine == mine;
+          for (begun++; begun < 16;)
+            std::this_thread::yield();
+          work();
+        });
+      work();
+      for (std::thread &thread : threads)
+        thread.join();
+      _exit(hz_quarantine_mine != mine || wrong != 0);
     }
     int status = 1;
     waitpid(child, &status, 0);
