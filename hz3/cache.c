@@ -30,8 +30,11 @@
 // While a class is given up, a bin keeps this share of what is out, at the most.
 #define GIVING_SHARE 8
 
-// Blocks that go to the spans under one holding of their class's lock: about a microsecond.
-#define SPANS_AT_ONCE 256u
+// So many blocks are fetched at once: more would save little.
+#define FETCH_MOST (2 * HZ3_BATCH_BLOCKS)
+
+// Below so many blocks a bin is not sorted.
+#define HOME_LEAST HZ3_BATCH_BLOCKS
 
 // Of a thread's quota, what is shared out among all classes by bytes.
 #define FAIR_SHARE 16
@@ -44,6 +47,7 @@ __thread struct hz3_cache *hz3_cache = &hz3_cache_none;
 static struct hz_lock caches_lock; // rank THREADS; guards the two lists
 static struct hz3_cache *caches;
 static struct hz3_cache *caches_free;
+static uint32_t caches_made;
 
 // ---- capacity ----
 
@@ -59,10 +63,50 @@ static void bin_close(struct hz3_cache *c, unsigned cls) {
   most_compute(c);
 }
 
-// Requires: at most `capacity` blocks lie in the bin, and credit for them is held.
+// Returns: slots of a tier, one that another bin left if there is; NULL when there is no memory.
+static void **slots_get(struct hz3_cache *c, unsigned tier) {
+  void **slots = c->slots_free[tier];
+  if (!slots)
+    return hz_meta_alloc(HZ3_TIER_SLOTS(tier) * sizeof(void *), HZ_LINE_BYTES);
+  c->slots_free[tier] = slots[0];
+  return slots;
+}
+
+// Effect: the bin has slots for so many blocks, and what lies in it has moved there. Returns: false
+// when there is no memory; then it is as it was.
+static bool slots_ensure(struct hz3_cache *c, unsigned cls, unsigned capacity) {
+  struct hz3_bin *bin = &c->bins[cls];
+  unsigned tier = bin->tier, count = hz3_bin_count(c, cls);
+  while (HZ3_TIER_SLOTS(tier) < capacity + 2)
+    tier++;
+  void **old = bin->bottom;
+  if (old && tier == bin->tier)
+    return true;
+  void **slots = slots_get(c, tier);
+  if (!slots)
+    return false;
+  slots[0] = NULL;
+  if (old && bin->capacity != 0) {
+    memcpy(slots + 1, old + 1, count * sizeof(void *));
+    slots[bin->capacity + 1] = HZ3_FULL;
+    old[bin->capacity + 1] = NULL;
+  }
+  hz_store_relaxed(&bin->bottom, slots); // relaxed: statistics may look
+  if (bin->capacity != 0)
+    hz_store_relaxed(&c->tops[cls], slots + count);
+  if (old) {
+    old[0] = c->slots_free[bin->tier];
+    c->slots_free[bin->tier] = old;
+  }
+  bin->tier = (uint8_t)tier;
+  return true;
+}
+
+// Requires: at most `capacity` blocks lie in the bin, it has slots for so many, and credit for them
+// is held.
 static void capacity_set(struct hz3_cache *c, unsigned cls, unsigned capacity) {
   struct hz3_bin *bin = &c->bins[cls];
-  void **bottom = hz3_bin_bottom(c, cls);
+  void **bottom = c->bins[cls].bottom;
   if (bin->capacity != 0) {
     bottom[bin->capacity + 1] = NULL;
   } else if (capacity != 0) {
@@ -106,6 +150,10 @@ static bool bin_grow(struct hz3_cache *c, unsigned cls) {
     size_t bytes = more * hz_class_bytes(cls);
     if (c->charged + bytes > c->quota || !hz3_credit_take(bytes))
       continue;
+    if (!slots_ensure(c, cls, old + more)) {
+      hz3_credit_give(bytes);
+      return false;
+    }
     c->charged += bytes;
     capacity_set(c, cls, old + more);
     hz3_count_seen(HZ3_SEEN_GROWN);
@@ -150,41 +198,56 @@ static void shared_give(struct hz3_cache *c, unsigned cls, void *const *blocks, 
 
 enum where { TO_TRANSFER, TO_SPANS };
 
-// Effect: the `n` coldest blocks leave the bin. Those that stay move down to its bottom.
+// Effect: the `n` coldest blocks leave the bin, for the spans all of them. Those that stay move
+// down to its bottom.
 static void bin_release(struct hz3_cache *c, unsigned cls, unsigned n, enum where where,
                         enum hz_api api) {
-  void **bottom = hz3_bin_bottom(c, cls), **first = bottom + 1;
-  unsigned count = hz3_bin_count(c, cls);
   if (n == 0)
     return;
-  if (!HZ_FAST)
+  void **bottom = c->bins[cls].bottom, **first = bottom + 1;
+  unsigned count = hz3_bin_count(c, cls);
+  if (where == TO_SPANS) {
+    HZ_ASSERT(n == count); // spans see for themselves what comes twice, if both come
+    hz3_span_put(cls, first, n, api);
+  } else if (!HZ_FAST) {
     hz3_duplicates_refuse(first, count, cls, api);
-  unsigned most = where == TO_SPANS ? SPANS_AT_ONCE : HZ3_BATCH_BLOCKS;
-  for (unsigned done = 0, part; done < n; done += part) {
-    part = (unsigned)hz_min(n - done, most);
-    if (where == TO_SPANS)
-      hz3_span_put(cls, first + done, part, api);
-    else
-      shared_give(c, cls, first + done, part, api);
+  }
+  for (unsigned done = 0, part; where == TO_TRANSFER && done < n; done += part) {
+    part = (unsigned)hz_min(n - done, HZ3_BATCH_BLOCKS);
+    shared_give(c, cls, first + done, part, api);
   }
   for (unsigned i = n; i < count; i++)
     bottom[1 + i - n] = bottom[1 + i];
   hz_store_relaxed(&c->tops[cls], bottom + (count - n));
 }
 
+// Effect: a full bin makes room. In company worth the way all blocks of this thread's own heap go
+// home; of those that remain, or where there is no such company, the colder half becomes
+// everybody's if it fills the bin more than half.
+static void bin_sort(struct hz3_cache *c, unsigned cls, enum hz_api api) {
+  void **bottom = c->bins[cls].bottom;
+  unsigned count = hz3_bin_count(c, cls);
+  if (count >= HOME_LEAST && hz3_span_has_heaps(cls)) {
+    count = hz3_span_put_own(c->heap, cls, bottom + 1, count, api);
+    hz_store_relaxed(&c->tops[cls], bottom + count);
+  }
+  if (count > c->bins[cls].capacity / 2u)
+    bin_release(c, cls, (count + 1) / 2, TO_TRANSFER, api);
+}
+
 // Few enough that the last blocks of a class, when nothing else holds their spans, lie in no bin.
-static unsigned giving_capacity(unsigned cls) {
+static unsigned giving_capacity(const struct hz3_cache *c, unsigned cls) {
   uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
-  uint64_t out = hz_load_relaxed(&hz3_central[cls].blocks_out);
-  return (unsigned)hz_min(out / GIVING_SHARE / (threads ? threads : 1),
+  uint32_t sharing = hz3_span_has_heaps(cls) ? (threads + HZ3_HEAPS - 1) / HZ3_HEAPS : threads;
+  return (unsigned)hz_min(hz3_span_heap_out(c->heap, cls) / GIVING_SHARE / hz_max(sharing, 1),
                           hz3_shape[cls].capacity_max);
 }
 
 // How many blocks a bin may let go of in a row, while nobody takes, before it is not swinging but
 // filling for good.
-static unsigned patience_with(unsigned cls) {
-  uint64_t out = hz_load_relaxed(&hz3_central[cls].blocks_out);
-  return (unsigned)hz_clamp(out / 4, UNWANTED_BATCHES * hz3_shape[cls].batch, UINT16_MAX / 2);
+static unsigned patience_with(const struct hz3_cache *c, unsigned cls) {
+  return (unsigned)hz_clamp(hz3_span_heap_out(c->heap, cls) / 4,
+                            UNWANTED_BATCHES * hz3_shape[cls].batch, UINT16_MAX / 2);
 }
 
 // Nobody wants blocks of this class: all that lie in the bin and in the transfer layer go back to
@@ -199,9 +262,9 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   (void)hz3_transfer_drain(cls, api);
   if (bin->capacity == 0)
     return;
-  bin->giving = c->receding || hz3_span_is_sparse(cls);
+  bin->giving = c->receding || hz3_span_is_sparse(c->heap, cls);
   if (bin->giving)
-    bin_shrink(c, cls, giving_capacity(cls));
+    bin_shrink(c, cls, giving_capacity(c, cls));
 }
 
 // Effect: counts what was freed and wanted by nobody; after much of it the program is giving memory
@@ -263,13 +326,14 @@ static void look_at_clock(struct hz3_cache *c) {
 // ---- a bin runs empty ----
 
 // Returns: how many of `want` blocks were found behind the shelf: transfer layer, else spans.
-static unsigned fetch_behind(unsigned cls, void **out, unsigned want, uint32_t *spare) {
+static unsigned fetch_behind(unsigned heap, unsigned cls, void **out, unsigned want,
+                             uint32_t *spare) {
   uint64_t began = hz3_time_begin(HZ3_TIMED_REFILL);
   hz3_transfer_ask(cls);
   unsigned n = hz3_transfer_take(cls, out, want, spare);
   hz3_count(cls, n != 0 ? HZ3_STEP_FROM_TRANSFER : HZ3_STEP_FROM_SPANS, 1);
   if (n == 0)
-    n = hz3_span_take(cls, out, want);
+    n = hz3_span_take(heap, cls, out, want);
   hz3_time_end(HZ3_TIMED_REFILL, began);
   return n;
 }
@@ -284,9 +348,9 @@ static unsigned fetch(struct hz3_cache *c, unsigned cls, void **out, unsigned wa
     return n;
   }
   if (!s)
-    return fetch_behind(cls, out, want, &c->spare);
+    return fetch_behind(c->heap, cls, out, want, &c->spare);
   void *found[HZ3_BATCH_BLOCKS];
-  n = fetch_behind(cls, found, want + company, &c->spare);
+  n = fetch_behind(c->heap, cls, found, want + company, &c->spare);
   unsigned others = n > want ? n - want : 0, moved;
   if (others != 0 && !hz3_shelf_give(s, cls, found, others, NULL, 0, &moved))
     hz3_transfer_give(cls, found, others, &c->spare, HZ_API_MALLOC);
@@ -304,7 +368,7 @@ static unsigned fetch_at_any_price(struct hz3_cache *c, unsigned cls, void **out
     (void)hz3_transfer_drain(other, HZ_API_MALLOC);
   }
   (void)hz_large_trim();
-  return hz3_span_take(cls, out, want);
+  return hz3_span_take(c ? c->heap : 0, cls, out, want);
 }
 
 // A bin that has all the room it may have, and whose class lies on the near shelf: most calls where
@@ -314,7 +378,7 @@ static void *near_miss(struct hz3_cache *c, unsigned cls) {
   struct hz3_shelf *s = shelf_for(c, cls, bin_step(c, cls));
   if (!s || !bin_is_settled(c, cls))
     return NULL;
-  void **bottom = hz3_bin_bottom(c, cls);
+  void **bottom = c->bins[cls].bottom;
   unsigned n = hz3_shelf_take(s, cls, bottom + 1, bin_step(c, cls));
   if (n == 0)
     return NULL;
@@ -336,9 +400,9 @@ static void *far_miss(struct hz3_cache *c, unsigned cls) {
   c->idle = 0;
   if (!bin_grow(c, cls))
     bin_fit(c, cls, HZ_API_MALLOC);
-  void *alone, **bottom = hz3_bin_bottom(c, cls);
+  void *alone, **bottom = c->bins[cls].bottom;
   void **out = bin->capacity != 0 ? bottom + 1 : &alone;
-  unsigned want = bin_step(c, cls);
+  unsigned want = (unsigned)hz_min(bin_step(c, cls), FETCH_MOST);
   unsigned n = fetch(c, cls, out, want);
   if (HZ_UNLIKELY(n == 0))
     n = fetch_at_any_price(c, cls, out, want);
@@ -368,7 +432,9 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
 static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
   uint32_t takes = hz_load_relaxed(&hz3_transfer[cls].takes);
-  bool wanted = takes != bin->takes_seen || bin->missed;
+  // Where most of the spans is free others take from there.
+  bool sparse = hz3_span_is_sparse(c->heap, cls);
+  bool wanted = bin->missed || (takes != bin->takes_seen && !sparse);
   bin->takes_seen = takes;
   bin->missed = 0;
   bin->used = 1;
@@ -377,13 +443,13 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     c->idle = 0;
     if (bin_grow(c, cls) || bin->capacity == 0)
       return bin->capacity != 0;
-    bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
+    bin_sort(c, cls, api);
     bin_fit(c, cls, api);
     return true;
   }
-  if (!bin->giving && bin->unwanted < patience_with(cls)) {
+  if (!bin->giving && !sparse && bin->unwanted < patience_with(c, cls)) {
     bin->unwanted = (uint16_t)(bin->unwanted + bin_step(c, cls));
-    bin_release(c, cls, bin_step(c, cls), TO_TRANSFER, api);
+    bin_sort(c, cls, api);
     return true;
   }
   unsigned weight = bin->capacity == 0 ? IDLE_BLOCK : IDLE_FLUSH;
@@ -391,7 +457,7 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     bin_give_up(c, cls, api);
   } else if (bin->capacity != 0) {
     bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
-    bin_shrink(c, cls, giving_capacity(cls));
+    bin_shrink(c, cls, giving_capacity(c, cls));
   }
   note_idle(c, weight, api);
   return bin->capacity != 0;
@@ -404,7 +470,7 @@ static bool near_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api a
   struct hz3_shelf *s = shelf_for(c, cls, n);
   if (!s || !bin->missed || !bin_is_settled(c, cls))
     return false;
-  void **first = hz3_bin_bottom(c, cls) + 1;
+  void **first = c->bins[cls].bottom + 1;
   if (!HZ_FAST)
     hz3_duplicates_refuse(first, capacity, cls, api);
   if (!hz3_shelf_give(s, cls, first, n, NULL, 0, &moved))
@@ -446,7 +512,7 @@ void *hz3_uncached_alloc(unsigned cls) {
   void *p = NULL;
   uint32_t spare = 0;
   hz3_count(cls, HZ3_STEP_UNCACHED, 1);
-  if (fetch_behind(cls, &p, 1, &spare) == 0)
+  if (fetch_behind(0, cls, &p, 1, &spare) == 0)
     (void)fetch_at_any_price(NULL, cls, &p, 1);
   if (spare != 0)
     hz3_batch_give(spare);
@@ -461,8 +527,7 @@ void hz3_uncached_free(unsigned cls, void *p, enum hz_api api) {
 // ---- life of a cache ----
 
 static struct hz3_cache *cache_make(void) {
-  struct hz3_cache *c =
-      hz_meta_alloc(sizeof *c + hz3_slots_total * sizeof(void *), HZ_NO_SHARE_BYTES);
+  struct hz3_cache *c = hz_meta_alloc(sizeof *c, HZ_NO_SHARE_BYTES);
   if (!c)
     return NULL;
   for (unsigned tag = 0; tag < HZ3_TAGS; tag++)
@@ -484,6 +549,8 @@ static struct hz3_cache *cache_obtain(void) {
     hz_lock_acquire(&caches_lock, HZ_RANK_THREADS);
     c->next = caches;
     caches = c;
+    c->heap = caches_made++ % HZ3_HEAPS;
+    hz3_span_heap_use(c->heap);
     hz_lock_release(&caches_lock, HZ_RANK_THREADS);
   }
   c->tick_seen = hz_load_relaxed(&hz3_tick_count);
@@ -516,7 +583,7 @@ void hz3_cache_empty(struct hz3_cache *c, enum hz_api api) {
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
     bin_shrink(c, cls, 0);
-    memset(&c->bins[cls], 0, sizeof c->bins[cls]);
+    c->bins[cls] = (struct hz3_bin){.bottom = c->bins[cls].bottom, .tier = c->bins[cls].tier};
   }
   if (c->spare != 0)
     hz3_batch_give(c->spare);
@@ -563,9 +630,10 @@ void hz3_cache_stats_read(struct hz3_cache_stats *out) {
     for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
       // Relaxed: another thread's bin is looked at, not held still; a torn pair counts as nothing.
       unsigned capacity = hz_load_relaxed(&c->bins[cls].capacity);
-      ptrdiff_t count = hz_load_relaxed(&c->tops[cls]) - hz3_bin_bottom(c, cls);
-      if (capacity != 0 && count > 0 && count <= capacity)
-        out->cached_bytes += (size_t)count * hz_class_bytes(cls);
+      uintptr_t top = (uintptr_t)hz_load_relaxed(&c->tops[cls]);
+      size_t count = (top - (uintptr_t)hz_load_relaxed(&c->bins[cls].bottom)) / sizeof(void *);
+      if (count <= capacity)
+        out->cached_bytes += count * hz_class_bytes(cls);
     }
   }
   hz_lock_release(&caches_lock, HZ_RANK_THREADS);
@@ -580,11 +648,12 @@ bool hz3_cache_is_valid(const struct hz3_cache *c) {
         return false;
       continue;
     }
-    void *const *bottom = c->slots + hz3_shape[tag].slot;
+    void *const *bottom = c->bins[tag].bottom;
     charged += capacity * hz_class_bytes(tag);
     spread += hz_class_bytes(tag);
     if (bottom[0] != NULL || bottom[capacity + 1] != HZ3_FULL || c->tops[tag] < bottom ||
-        c->tops[tag] > bottom + capacity || capacity > hz3_shape[tag].capacity_max)
+        c->tops[tag] > bottom + capacity || capacity > hz3_shape[tag].capacity_max ||
+        capacity + 2 > HZ3_TIER_SLOTS(c->bins[tag].tier))
       return false;
     for (void *const *slot = bottom + 1; slot <= bottom + capacity; slot++)
       if (*slot == HZ3_FULL || (slot <= c->tops[tag] && *slot == NULL))

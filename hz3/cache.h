@@ -6,21 +6,29 @@
 //
 //   tops[cls] ─────────────────────────┐
 //                                      ▼
-//   slots   [ NULL | block | block | block | (stale) | (stale) | FULL ]
+//   slots   [ NULL | block | block | block | (stale) | (stale) | FULL | (stale) ... ]
 //            bottom                   top                       bottom + capacity + 1
 //
 //   pop    p = *top; NULL: the bin is empty           push   top[1] == FULL: the bin is full
-//   invariants   bottom <= top <= bottom + capacity <= bottom + capacity_max
+//   invariants   bottom <= top <= bottom + capacity; capacity <= capacity_max
+//                capacity + 2 <= slots of the bin's tier
 //                *bottom == NULL; bottom[capacity + 1] == FULL; no other slot holds either but
-//                stale NULLs sum over bins of capacity * block bytes == charged
+//                stale NULLs
+//                sum over bins of capacity * block bytes == charged
 //
 // Two sentinels and no count: each way is one load, one compare and two stores. A class that the
 // thread does not use, every tag that is no class, and the cache of a thread that has none point to
 // a bin that is empty and full at once; so there is no check for them either.
 //
+// Slots come in tiers of 32, 128, 512 and 2048; a bin that grows moves to the next, and what it
+// leaves serves another bin of this cache.
+//
 // Capacity follows use. It begins small, doubles when a bin runs full after it ran empty or while
-// other threads take what this one frees, and a bin that only fills while nobody takes (a program
-// that is tearing down) is emptied into the spans. Every tick halves what lies in each bin.
+// other threads take what this one frees. A bin that has all the room it may have and runs full is
+// sorted: blocks of this thread's own heap (span.h) go home, all of them, where their bits tell a
+// second free; of blocks that come from other heaps the colder half goes to the transfer layer. A
+// bin that only fills while nobody takes (a program that is tearing down) is emptied into the
+// spans. Every tick halves what lies in each bin.
 #ifndef HZ3_CACHE_H_
 #define HZ3_CACHE_H_
 
@@ -34,13 +42,19 @@ HZ_EXTERN_C_BEGIN
 #define HZ3_FULL ((void *)1)
 #define HZ3_TAGS 256u
 
+#define HZ3_TIERS 4u
+#define HZ3_TIER_SLOTS(tier) (32u << 2 * (tier))
+_Static_assert(HZ3_TIER_SLOTS(HZ3_TIERS - 1) == HZ3_BIN_MOST + 2, "the largest bin fits");
+
 struct hz3_bin {
+  void **bottom;       // NULL: it never had slots
   uint16_t capacity;   // 0: the class is not cached; tops[cls] is the bin that is empty and full
   uint16_t unwanted;   // blocks it let go of since anybody took from the class
   uint8_t missed;      // ran empty since it last ran full
   uint8_t giving;      // nobody wants its blocks: they go to the spans, in as large a company as
                        // what is still out allows (capacity; 0 near the end)
   uint8_t used;        // ran empty or full since the last tick of this cache
+  uint8_t tier;        // of its slots
   uint32_t takes_seen; // hz3_transfer.takes when this bin last ran empty or full
 };
 
@@ -52,22 +66,23 @@ struct hz3_counts {
 struct hz3_cache {
   void **tops[HZ3_TAGS]; // hot; by class, and by tag in free
   struct hz3_bin bins[HZ_CLASS_COUNT];
-  uint64_t spread;             // sum of the block sizes of the bins in use (capacity != 0)
-  uint64_t quota;              // what may be charged, as of the last tick
-  uint32_t most;               // blocks in a bin of any class in use, and besides
-  uint32_t fair_bytes;         // ... these bytes of blocks
-  uint64_t charged;            // bytes of credit held (tick.h)
-  uint32_t spare;              // an empty batch, or 0
-  uint32_t tick_seen;          // hz3_tick_count when the bins were last halved
-  uint32_t idle;               // freed in a row and wanted by nobody, weighted (cache.c)
-  uint32_t slow_calls;         // for the clock
-  uint32_t receding;           // the heap was, when last looked at (tick.h)
-  uint32_t busy;               // a slow path is at work: a forked child must not read it
-  uint32_t alive;              // of a thread that has not ended
-  struct hz3_cache *next;      // all caches ever made
-  struct hz3_cache *next_free; // those of ended threads
+  uint64_t spread;              // sum of the block sizes of the bins in use (capacity != 0)
+  uint64_t quota;               // what may be charged, as of the last tick
+  uint32_t most;                // blocks in a bin of any class in use, and besides
+  uint32_t fair_bytes;          // ... these bytes of blocks
+  uint64_t charged;             // bytes of credit held (tick.h)
+  uint32_t spare;               // an empty batch, or 0
+  uint32_t tick_seen;           // hz3_tick_count when the bins were last halved
+  uint32_t idle;                // freed in a row and wanted by nobody, weighted (cache.c)
+  uint32_t slow_calls;          // for the clock
+  uint32_t receding;            // the heap was, when last looked at (tick.h)
+  uint32_t busy;                // a slow path is at work: a forked child must not read it
+  uint32_t alive;               // of a thread that has not ended
+  uint32_t heap;                // from whose spans it takes (span.h)
+  struct hz3_cache *next;       // all caches ever made
+  struct hz3_cache *next_free;  // those of ended threads
+  void **slots_free[HZ3_TIERS]; // left by bins that grew; each one's first word is the next
   struct hz3_counts counts;
-  void *slots[];
 };
 
 // This thread's. Never NULL: &hz3_cache_none before its first use and when there is no memory for
@@ -107,11 +122,8 @@ void hz3_cache_before_fork(void);
 void hz3_cache_after_fork_parent(void);
 void hz3_cache_after_fork_child(void); // empties the caches of threads that are no more
 
-HZ_INLINE void **hz3_bin_bottom(struct hz3_cache *c, unsigned cls) {
-  return c->slots + hz3_shape[cls].slot;
-}
 HZ_INLINE unsigned hz3_bin_count(struct hz3_cache *c, unsigned cls) {
-  return c->bins[cls].capacity == 0 ? 0 : (unsigned)(c->tops[cls] - hz3_bin_bottom(c, cls));
+  return c->bins[cls].capacity == 0 ? 0 : (unsigned)(c->tops[cls] - c->bins[cls].bottom);
 }
 
 HZ_EXTERN_C_END

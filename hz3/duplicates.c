@@ -6,7 +6,7 @@
 #include "common/sizeclass/sizeclass.h"
 #include "hz3/shape.h"
 
-#define TABLE_BITS 9u // twice what a bin holds
+#define TABLE_BITS 12u // twice what a bin holds
 #define TABLE_SLOTS (1u << TABLE_BITS)
 _Static_assert(TABLE_SLOTS >= 2 * HZ3_BIN_MOST, "probes stay short");
 
@@ -38,7 +38,7 @@ void hz3_duplicates_refuse(void *const *blocks, unsigned count, unsigned cls, en
     return;
   }
   uint16_t table[TABLE_SLOTS]; // index + 1 of the block that hashes here, 0 = none
-  unsigned bits = count <= 128 ? 8 : TABLE_BITS;
+  unsigned bits = 32 - (unsigned)__builtin_clz(2 * count - 1);
   memset(table, 0, sizeof table[0] << bits);
   refuse_by_table(table, bits, blocks, count, cls, api);
 }

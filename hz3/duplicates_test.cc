@@ -17,8 +17,10 @@ std::vector<void *> addresses(unsigned count, uintptr_t step) {
 
 TEST(Duplicates, DistinctAddressesPass) {
   for (uintptr_t step : {16, 48, 512, 4096, 65536, 131072}) {
-    std::vector<void *> blocks = addresses(126, step);
-    hz3_duplicates_refuse(blocks.data(), 126, 3, HZ_API_FREE);
+    for (unsigned count : {126u, 252u}) { // both sizes of the table
+      std::vector<void *> blocks = addresses(count, step);
+      hz3_duplicates_refuse(blocks.data(), count, 3, HZ_API_FREE);
+    }
   }
   hz3_duplicates_refuse(nullptr, 0, 3, HZ_API_FREE);
 }

@@ -1,11 +1,14 @@
 // After a program has freed everything, idled and done a little more, its memory is back: issue by
 // the resident set, as the kernel counts it.
 #include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <malloc.h>
+#include <mutex>
 #include <random>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -95,6 +98,65 @@ TEST(MemoryReturn, MixedBlocksInRandomOrder) {
 }
 TEST(MemoryReturn, BlocksUpToTheLargestClass) {
   frees_everything(5000, 131072, Order::kRandom);
+}
+
+constexpr unsigned kSleepers = 8, kEach = 150000;
+
+// Returns: KiB above the floor while threads sleep that freed all they made, while others still
+// allocated.
+ssize_t asleep_above_floor() {
+  std::mutex mutex;
+  std::condition_variable changed;
+  unsigned full = 0, empty = 0;
+  bool over = false;
+  const size_t floor = rss_kib();
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < kSleepers; t++)
+    threads.emplace_back([&, t] {
+      std::mt19937_64 random(t);
+      std::vector<void *> blocks(kEach);
+      for (void *&p : blocks) {
+        const size_t bytes = 16 + random() % 240;
+        p = malloc(bytes);
+        memset(p, 1, bytes);
+      }
+      std::shuffle(blocks.begin(), blocks.end(), random);
+      std::unique_lock<std::mutex> lock(mutex);
+      if (++full < kSleepers / 2) // the others meet those who free
+        changed.wait(lock, [&] { return full >= kSleepers / 2; });
+      changed.notify_all();
+      lock.unlock();
+      for (void *p : blocks)
+        free(p);
+      std::vector<void *>().swap(blocks);
+      lock.lock();
+      empty++;
+      changed.notify_all();
+      changed.wait(lock, [&] { return over; });
+    });
+  std::unique_lock<std::mutex> lock(mutex);
+  changed.wait(lock, [&] { return empty == kSleepers; });
+  const size_t asleep = rss_kib();
+  over = true;
+  changed.notify_all();
+  lock.unlock();
+  for (std::thread &thread : threads)
+    thread.join();
+  return static_cast<ssize_t>(asleep) - static_cast<ssize_t>(floor);
+}
+
+// What lies in the bins of threads that sleep must not hold a span for each block. How much it
+// holds depends on who ran when: the median of several times.
+TEST(MemoryReturn, ThreadsThatSleepHoldLittle) {
+  constexpr ssize_t kLive = ssize_t{kSleepers} * kEach * 136 / 1024;
+  a_thousand_calls();
+  std::vector<ssize_t> held(7);
+  for (ssize_t &kib : held)
+    kib = asleep_above_floor();
+  std::sort(held.begin(), held.end());
+  printf("KiB: live %zd, asleep +%zd to +%zd, median +%zd\n", kLive, held.front(), held.back(),
+         held[held.size() / 2]);
+  EXPECT_LE(held[held.size() / 2], kLive / 4);
 }
 
 } // namespace

@@ -75,7 +75,7 @@ void *hz3_block_aligned(size_t align, size_t bytes, enum hz_api api) {
 
 // A block of a class whose bin is empty, for calloc: one that was never used need not be cleared.
 static void *alloc_fresh(unsigned cls, bool *zeroed) {
-  void *p = hz3_span_take_one(cls, zeroed);
+  void *p = hz3_span_take_one(hz3_cache->heap, cls, zeroed);
   hz3_tick_maybe();
   return p;
 }

@@ -3,10 +3,8 @@
 
 struct hz3_shape hz3_shape[HZ_CLASS_COUNT];
 uint64_t hz3_reciprocal[HZ_CLASS_COUNT];
-uint32_t hz3_slots_total;
 
 void hz3_shape_init(void) {
-  uint32_t slot = 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     size_t bytes = hz_class_bytes(cls);
     struct hz3_shape *s = &hz3_shape[cls];
@@ -16,9 +14,6 @@ void hz3_shape_init(void) {
     s->capacity_min = (uint16_t)hz_clamp(2 * HZ_KIB / bytes, 1, 8);
     s->span_blocks = hz_class_layout_table[cls].span_blocks;
     s->span_granules = hz_class_layout_table[cls].span_granules;
-    s->slot = slot;
-    slot += s->capacity_max + 2u; // and the two sentinels
     hz3_reciprocal[cls] = UINT64_MAX / bytes + 1;
   }
-  hz3_slots_total = slot;
 }

@@ -14,11 +14,10 @@ HZ_EXTERN_C_BEGIN
 #define HZ3_BATCH_BYTES ((size_t)64 * 1024) // ... and at most this much of blocks, but
 #define HZ3_BATCH_LEAST 8u                  // ... at least this many blocks up to 32 KiB,
 #define HZ3_BATCH_LEAST_BIG 4u              // ... or this many beyond
-#define HZ3_BIN_MOST 252u                   // blocks in a bin: two batches, or more while they
-#define HZ3_BIN_BYTES ((size_t)32 * 1024)   // ... are no more than this
+#define HZ3_BIN_MOST 2046u                  // blocks in a bin: two batches, or more while they
+#define HZ3_BIN_BYTES ((size_t)128 * 1024)  // ... are no more than this
 
 struct hz3_shape {
-  uint32_t slot;         // index of the bin's bottom in hz3_cache.slots
   uint16_t batch;        // blocks in a full batch
   uint16_t capacity_max; // of a thread's bin; at least 2 * batch
   uint16_t capacity_min; // where a bin begins, and to what it shrinks
@@ -29,7 +28,6 @@ extern HZ_HIDDEN struct hz3_shape hz3_shape[HZ_CLASS_COUNT];
 // ceil(2^64 / block bytes). An offset n is a multiple of the block size d <=> n * c mod 2^64 < c,
 // and n / d is the upper half of the product (Lemire, Kaser, Kurz 2019; exact while n * d < 2^64).
 extern HZ_HIDDEN uint64_t hz3_reciprocal[HZ_CLASS_COUNT];
-extern HZ_HIDDEN uint32_t hz3_slots_total; // slots of a whole cache
 
 // Effect: fills the tables. Called once, before the first allocation.
 void hz3_shape_init(void);

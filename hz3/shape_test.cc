@@ -24,14 +24,6 @@ TEST(Shape, BatchesAreBoundedInBlocksAndBytes) {
   }
 }
 
-TEST(Shape, BinsDoNotOverlap) {
-  ASSERT_TRUE(hz3_init_ensure());
-  for (unsigned cls = HZ_CLASS_FIRST; cls < HZ_CLASS_LAST; cls++)
-    EXPECT_EQ(hz3_shape[cls].slot + hz3_shape[cls].capacity_max + 2u, hz3_shape[cls + 1].slot);
-  EXPECT_EQ(hz3_shape[HZ_CLASS_LAST].slot + hz3_shape[HZ_CLASS_LAST].capacity_max + 2u,
-            hz3_slots_total);
-}
-
 // Every offset of a multiple of 8 in the longest span, for every class.
 TEST(Shape, DivisionByReciprocalIsExact) {
   ASSERT_TRUE(hz3_init_ensure());

@@ -22,7 +22,7 @@ unsigned cls() {
 std::vector<void *> fresh(unsigned count) {
   std::vector<void *> blocks(count);
   for (unsigned n = 0; n < count;)
-    n += hz3_span_take(cls(), &blocks[n], count - n);
+    n += hz3_span_take(0, cls(), &blocks[n], count - n);
   return blocks;
 }
 

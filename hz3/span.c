@@ -1,14 +1,39 @@
 // Spans and the central lists of their classes. See span.h.
 #include "hz3/span.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "hz3/observe.h"
 
-// Below this, what a class holds in half-empty spans is not worth a slower free.
-#define SPARSE_BYTES (256 * HZ_KIB)
+// Blocks that go to the spans under one holding of a lock: about a microsecond.
+#define PUT_MOST 256u
 
-struct hz3_central hz3_central[HZ_CLASS_COUNT];
+// What a heap may hold free in a class before others may have of it: this much, and this share of
+// what is out.
+#define PLENTY_BYTES (32 * HZ_KIB)
+#define PLENTY_SHARE 4
+
+// Below so many spans' worth, what a heap holds free is not worth a slower free.
+#define SPARSE_SPANS 2u
+
+struct hz3_central hz3_central[HZ3_HEAPS][HZ_CLASS_COUNT];
+static uint32_t heaps_end = 1; // no span belongs to a heap at or beyond
+
+// Relaxed: what a heap holds is seen under its lock; who looks early misses one that is new.
+static unsigned heaps_used(void) {
+  return hz_load_relaxed(&heaps_end);
+}
+
+void hz3_span_heap_use(unsigned heap) {
+  if (heap >= heaps_used())
+    hz_store_relaxed(&heaps_end, heap + 1);
+}
+
+// The heap from which a thread of this heap has blocks of the class.
+static unsigned heap_for(unsigned heap, unsigned cls) {
+  return hz3_span_has_heaps(cls) ? heap : 0;
+}
 
 // ---- one span ----
 
@@ -38,12 +63,12 @@ static void records_set_limit(const struct hz3_span *s, uint64_t granule) {
     hz_store_relaxed(&hz_arena.granules[granule + i].limit16, limit);
 }
 
-static void records_open(unsigned cls, uint64_t granule) {
+static void records_open(unsigned heap, unsigned cls, uint64_t granule) {
   for (unsigned i = 0; i < hz3_shape[cls].span_granules; i++) {
     struct hz_granule *record = &hz_arena.granules[granule + i];
     hz_store_relaxed(&record->limit16, 0u);
     hz_store_relaxed(&record->index, (uint16_t)i);
-    hz_store_relaxed(&record->flags, (uint8_t)0);
+    hz_store_relaxed(&record->flags, (uint8_t)heap);
     hz_store_relaxed(&record->tag, (uint8_t)cls);
   }
 }
@@ -54,29 +79,39 @@ static void record_close(struct hz_granule *record, unsigned cls) {
   hz_store_relaxed(&record->tag, (uint8_t)HZ_TAG_NONE);
 }
 
-// Effect: moves up to `want` free blocks, lowest first, then carves. Returns: how many.
-static unsigned span_pick(struct hz3_span *s, uint64_t granule, void **out, unsigned want) {
-  char *start = hz_granule_address(granule);
+// Bins hand out from the far end: filled from there, a fresh bin serves rising addresses. Both
+// write downwards from `end`.
+
+// Effect: moves up to `want` free blocks, lowest first. Returns: how many.
+static unsigned span_reuse(struct hz3_span *s, char *start, void **end, unsigned want) {
   size_t bytes = hz_class_bytes(s->cls);
   uint64_t *bits = bits_of(s);
-  unsigned n = 0, word = s->first_word;
-  for (; s->free != 0 && n < want; word++) {
-    while (bits[word] != 0 && n < want) {
-      out[n++] = start + (word * 64u + hz_lowest_bit(bits[word])) * bytes;
-      bits[word] &= bits[word] - 1;
-      s->free--;
-    }
-    if (bits[word] != 0)
-      break;
+  unsigned most = (unsigned)hz_min(s->free, want), left = most, word = s->first_word;
+  while (left != 0) {
+    uint64_t set = bits[word];
+    char *first = start + word * 64u * bytes;
+    for (; set != 0 && left != 0; left--, set &= set - 1)
+      *--end = first + hz_lowest_bit(set) * bytes;
+    bits[word] = set;
+    word += set == 0;
   }
   s->first_word = (uint16_t)word;
-  unsigned fresh = (unsigned)hz_min(want - n, hz3_shape[s->cls].span_blocks - s->carved);
-  for (unsigned i = 0; i < fresh; i++)
-    out[n++] = start + (s->carved + i) * bytes;
-  if (fresh != 0) {
-    s->carved = (uint16_t)(s->carved + fresh);
-    records_set_limit(s, granule);
-  }
+  s->free = (uint16_t)(s->free - most);
+  return most;
+}
+
+// Effect: hands out up to `want` blocks for the first time. Returns: how many.
+static unsigned span_carve(struct hz3_span *s, uint64_t granule, char *start, void **end,
+                           unsigned want) {
+  size_t bytes = hz_class_bytes(s->cls);
+  unsigned n = (unsigned)hz_min(want, hz3_shape[s->cls].span_blocks - s->carved);
+  if (n == 0)
+    return 0;
+  start += s->carved * bytes;
+  for (unsigned i = 0; i < n; i++, start += bytes)
+    *--end = start;
+  s->carved = (uint16_t)(s->carved + n);
+  records_set_limit(s, granule);
   return n;
 }
 
@@ -122,19 +157,22 @@ static void list_move(struct hz3_central *c, struct hz3_span *s, uint64_t granul
   list_add(c, s, granule, list);
 }
 
-static unsigned central_pick_from(struct hz3_central *c, uint32_t name, void **out, unsigned want) {
+static unsigned central_pick_from(struct hz3_central *c, uint32_t name, void **end, unsigned want) {
   struct hz3_span *s = hz3_span_of(name - 1);
-  unsigned n = span_pick(s, name - 1, out, want);
+  char *start = hz_granule_address(name - 1);
+  unsigned reused = span_reuse(s, start, end, want);
+  unsigned fresh = span_carve(s, name - 1, start, end - reused, want - reused);
   list_move(c, s, name - 1);
-  hz_store_relaxed(&c->blocks_out, c->blocks_out + n);
-  return n;
+  hz_store_relaxed(&c->blocks_free, c->blocks_free - reused);
+  hz_store_relaxed(&c->blocks_out, c->blocks_out + reused + fresh);
+  return reused + fresh;
 }
 
-static unsigned central_pick(struct hz3_central *c, void **out, unsigned want) {
+static unsigned central_pick(struct hz3_central *c, void **end, unsigned want) {
   unsigned n = 0;
   for (unsigned list = 0; list < HZ3_SPAN_LISTS; list++)
     while (n < want && c->lists[list] != 0)
-      n += central_pick_from(c, c->lists[list], out + n, want - n);
+      n += central_pick_from(c, c->lists[list], end - n, want - n);
   return n;
 }
 
@@ -142,7 +180,7 @@ static unsigned central_pick(struct hz3_central *c, void **out, unsigned want) {
 
 // Effect: a run of the arena becomes an empty span, on no list yet. No lock is held: this makes
 // system calls. Returns: its granule + 1, 0 when memory is exhausted.
-static uint32_t span_open(unsigned cls) {
+static uint32_t span_open(unsigned heap, unsigned cls) {
   const struct hz3_shape *shape = &hz3_shape[cls];
   uint32_t bits_batch = 0;
   if (shape->span_blocks > HZ3_SPAN_BITS_WORDS * 64) {
@@ -166,7 +204,7 @@ static uint32_t span_open(unsigned cls) {
   s->bits_batch = bits_batch;
   s->zeroed = run.zeroed;
   memset(bits_of(s), 0, (shape->span_blocks + 63u) / 64 * 8);
-  records_open(cls, run.granule);
+  records_open(heap, cls, run.granule);
   hz3_count(cls, HZ3_STEP_OPENED, 1);
   return (uint32_t)run.granule + 1;
 }
@@ -189,9 +227,9 @@ static void spans_close(uint32_t name) {
 // Effect: a new span serves at once, so that none is ever on a list with nothing out. No lock is
 // held. Returns: how many of `want` blocks; 0 when memory is exhausted. *zeroed: whether they read
 // as zero.
-static unsigned central_open(unsigned cls, void **out, unsigned want, bool *zeroed) {
-  struct hz3_central *c = &hz3_central[cls];
-  uint32_t name = span_open(cls);
+static unsigned central_open(unsigned heap, unsigned cls, void **end, unsigned want, bool *zeroed) {
+  struct hz3_central *c = &hz3_central[heap][cls];
+  uint32_t name = span_open(heap, cls);
   if (name == 0)
     return 0;
   struct hz3_span *s = hz3_span_of(name - 1);
@@ -200,70 +238,110 @@ static unsigned central_open(unsigned cls, void **out, unsigned want, bool *zero
   list_add(c, s, name - 1, list_for(s));
   hz_store_relaxed(&c->spans, c->spans + 1);
   c->carving = name;
-  unsigned n = central_pick_from(c, name, out, want);
+  unsigned n = central_pick_from(c, name, end, want);
   central_unlock(c);
   return n;
+}
+
+// ---- heaps ----
+
+// Whether a heap holds so much memory that was used and is free that another may have of it. A look
+// without its lock, hence relaxed: the span is chosen under it.
+static bool heap_has_plenty(const struct hz3_central *c, unsigned cls) {
+  uint64_t free = hz_load_relaxed(&c->blocks_free), out = hz_load_relaxed(&c->blocks_out);
+  return free * hz_class_bytes(cls) >= PLENTY_BYTES && free >= out / PLENTY_SHARE;
+}
+
+// Effect: the emptiest span of `from` becomes `to`'s. Both locks are held.
+static bool span_move(struct hz3_central *from, struct hz3_central *to, unsigned heap) {
+  unsigned list = HZ3_SPAN_LISTS;
+  while (list-- > 0)
+    if (from->lists[list] != 0)
+      break;
+  if (list >= HZ3_SPAN_LISTS)
+    return false;
+  uint32_t name = from->lists[list];
+  struct hz3_span *s = hz3_span_of(name - 1);
+  list_remove(from, s);
+  if (from->carving == name)
+    from->carving = 0;
+  hz_store_relaxed(&from->spans, from->spans - 1);
+  hz_store_relaxed(&from->blocks_out, from->blocks_out - out_of(s));
+  hz_store_relaxed(&from->blocks_free, from->blocks_free - s->free);
+  for (unsigned i = 0; i < hz3_shape[s->cls].span_granules; i++)
+    hz_store_relaxed(&hz_arena.granules[name - 1 + i].flags, (uint8_t)heap);
+  list_add(to, s, name - 1, (uint8_t)list);
+  hz_store_relaxed(&to->spans, to->spans + 1);
+  hz_store_relaxed(&to->blocks_out, to->blocks_out + out_of(s));
+  hz_store_relaxed(&to->blocks_free, to->blocks_free + s->free);
+  return true;
+}
+
+// Effect: a span with room that another heap has no need of becomes this heap's. Nobody is waited
+// for. Returns: whether there was one.
+static bool span_adopt(unsigned heap, unsigned cls) {
+  unsigned used = heaps_used();
+  struct hz3_central *to = &hz3_central[heap][cls];
+  if (!hz3_span_has_heaps(cls))
+    return false;
+  for (unsigned i = 1; i < used; i++) {
+    struct hz3_central *from = &hz3_central[(heap + i) % used][cls];
+    if (!heap_has_plenty(from, cls))
+      continue;
+    struct hz3_central *first = from < to ? from : to, *second = from < to ? to : from;
+    if (!hz_lock_try(&first->lock, HZ_RANK_CENTRAL))
+      continue;
+    bool moved = false;
+    if (hz_lock_try(&second->lock, HZ_RANK_CENTRAL)) {
+      moved = span_move(from, to, heap);
+      central_unlock(second);
+    }
+    central_unlock(first);
+    if (moved)
+      return true;
+  }
+  return false;
 }
 
 // ---- the two ways ----
 
-// Bins hand out from the far end: turned round, a fresh bin serves rising addresses.
-static void turn_round(void **blocks, unsigned n) {
-  for (unsigned i = 0, j = n; i + 1 < j; i++) {
-    void *p = blocks[i];
-    blocks[i] = blocks[--j];
-    blocks[j] = p;
-  }
-}
-
-unsigned hz3_span_take(unsigned cls, void **out, unsigned want) {
-  struct hz3_central *c = &hz3_central[cls];
+unsigned hz3_span_take(unsigned heap, unsigned cls, void **out, unsigned want) {
+  heap = heap_for(heap, cls);
+  struct hz3_central *c = &hz3_central[heap][cls];
+  void **end = out + want;
   central_lock(c);
-  unsigned n = central_pick(c, out, want);
+  unsigned n = central_pick(c, end, want);
   central_unlock(c);
+  if (n == 0 && span_adopt(heap, cls)) {
+    central_lock(c);
+    n = central_pick(c, end, want);
+    central_unlock(c);
+  }
   bool zeroed;
   if (n == 0)
-    n = central_open(cls, out, want, &zeroed);
-  turn_round(out, n);
+    n = central_open(heap, cls, end, want, &zeroed);
+  if (n < want)
+    memmove(out, end - n, n * sizeof(void *));
   return n;
 }
 
-void *hz3_span_take_one(unsigned cls, bool *zeroed) {
-  struct hz3_central *c = &hz3_central[cls];
+void *hz3_span_take_one(unsigned heap, unsigned cls, bool *zeroed) {
+  heap = heap_for(heap, cls);
+  struct hz3_central *c = &hz3_central[heap][cls];
   void *block = NULL;
   *zeroed = false;
   central_lock(c);
   struct hz3_span *s = c->carving != 0 ? hz3_span_of(c->carving - 1) : NULL;
   if (s && s->zeroed && s->free == 0 && s->carved < hz3_shape[cls].span_blocks) {
-    (void)central_pick_from(c, c->carving, &block, 1);
+    (void)central_pick_from(c, c->carving, &block + 1, 1);
     *zeroed = true;
   } else {
-    (void)central_pick(c, &block, 1);
+    (void)central_pick(c, &block + 1, 1);
   }
   central_unlock(c);
   if (!block)
-    (void)central_open(cls, &block, 1, zeroed);
+    (void)central_open(heap, cls, &block + 1, 1, zeroed);
   return block;
-}
-
-// Effect: one block is free again. Returns: its span, whose list may now be the wrong one. The lock
-// is held.
-static struct hz3_span *block_put(unsigned cls, void *p, enum hz_api api) {
-  uint64_t granule = hz_granule_of(p);
-  struct hz_granule *record = &hz_arena.granules[granule];
-  if (hz_load_relaxed(&record->tag) != cls)
-    hz_fail_double_free(p, hz_class_bytes(cls), api); // its span is empty since: it was free
-  uint64_t first = granule - hz_load_relaxed(&record->index);
-  struct hz3_span *s = hz3_span_of(first);
-  unsigned index = hz3_block_index((uint32_t)((char *)p - (char *)hz_granule_address(first)), cls);
-  uint64_t *word = &bits_of(s)[index / 64], bit = (uint64_t)1 << index % 64;
-  if (*word & bit)
-    hz_fail_double_free(p, hz_class_bytes(cls), api);
-  *word |= bit;
-  s->free++;
-  if (index / 64 < s->first_word)
-    s->first_word = (uint16_t)(index / 64);
-  return s;
 }
 
 // Effect: the span stands in its right list, or, empty, in none but *empty. The lock is held.
@@ -275,6 +353,7 @@ static void span_settle(struct hz3_central *c, unsigned cls, struct hz3_span *s,
   }
   list_remove(c, s);
   hz_store_relaxed(&c->spans, c->spans - 1);
+  hz_store_relaxed(&c->blocks_free, c->blocks_free - s->free);
   if (c->carving == first + 1)
     c->carving = 0;
   for (unsigned i = 0; i < hz3_shape[cls].span_granules; i++)
@@ -283,56 +362,163 @@ static void span_settle(struct hz3_central *c, unsigned cls, struct hz3_span *s,
   *empty = (uint32_t)first + 1;
 }
 
-void hz3_span_put(unsigned cls, void *const *blocks, unsigned count, enum hz_api api) {
-  struct hz3_central *c = &hz3_central[cls];
-  uint64_t began = hz3_time_begin(HZ3_TIMED_SPANS);
+// A place in one span while blocks of a batch come back to it: neighbours in a batch are often
+// neighbours there, so that a word of bits is written, and the span settled, once for many.
+struct cursor {
+  struct hz3_span *span;
+  char *start;
+  uintptr_t bytes; // from start: in all granules of the span; 0: there is no span
+  uint64_t *bits;
+  uint64_t value; // of the word, with what is not written yet
+  unsigned word;  // NO_WORD: none of this span yet
+  unsigned added; // blocks, to this span
+};
+#define NO_WORD UINT_MAX
+
+// Returns: the record of the block's granule. A block whose span is no more is a double free.
+static const struct hz_granule *record_holding(unsigned cls, const void *p, enum hz_api api) {
+  const struct hz_granule *record = &hz_arena.granules[hz_granule_of(p)];
+  if (HZ_UNLIKELY(hz_load_relaxed(&record->tag) != cls))
+    hz_fail_double_free(p, hz_class_bytes(cls), api); // its span is empty since: it was free
+  return record;
+}
+
+static void cursor_to_word(struct cursor *at, unsigned word) {
+  if (at->word != NO_WORD)
+    at->bits[at->word] = at->value;
+  at->value = at->bits[word]; // NOLINT(clang-analyzer-core.NullDereference): there is a span
+  at->word = word;
+  if (word < at->span->first_word)
+    at->span->first_word = (uint16_t)word;
+}
+
+static void cursor_leave(struct cursor *at, struct hz3_central *c, unsigned cls, uint32_t *empty) {
+  if (at->bytes == 0)
+    return;
+  at->bits[at->word] = at->value;
+  at->span->free = (uint16_t)(at->span->free + at->added);
+  hz_store_relaxed(&c->blocks_free, c->blocks_free + at->added);
+  hz_store_relaxed(&c->blocks_out, c->blocks_out - at->added);
+  span_settle(c, cls, at->span, empty);
+}
+
+static void cursor_enter(struct cursor *at, uint64_t granule, unsigned cls) {
+  at->start = hz_granule_address(granule);
+  at->bytes = (uintptr_t)hz3_shape[cls].span_granules << HZ_GRANULE_SHIFT;
+  at->span = hz3_span_of(granule);
+  at->bits = bits_of(at->span);
+  at->word = NO_WORD;
+  at->added = 0;
+}
+
+// Effect: of `count` blocks those of this heap are free again; the others are in `later`, which may
+// be `blocks`. Returns: how many those are.
+static unsigned heap_put(unsigned heap, unsigned cls, void *const *blocks, unsigned count,
+                         void **later, enum hz_api api) {
+  struct hz3_central *c = &hz3_central[heap][cls];
+  struct cursor at = {.bytes = 0, .word = NO_WORD};
   uint32_t empty = 0;
-  // Neighbours in a batch are often neighbours in a span, which then is settled once for all.
-  struct hz3_span *last = NULL;
+  unsigned others = 0;
   central_lock(c);
   for (unsigned i = 0; i < count; i++) {
-    struct hz3_span *s = block_put(cls, blocks[i], api);
-    if (last && s != last)
-      span_settle(c, cls, last, &empty);
-    last = s;
+    char *p = blocks[i];
+    if (HZ_UNLIKELY((uintptr_t)p - (uintptr_t)at.start >= at.bytes)) {
+      const struct hz_granule *record = record_holding(cls, p, api);
+      // Relaxed: a span becomes or ceases to be this heap's under the lock we hold alone.
+      if (hz_load_relaxed(&record->flags) != heap) {
+        later[others++] = p;
+        continue;
+      }
+      cursor_leave(&at, c, cls, &empty);
+      cursor_enter(&at, hz_granule_of(p) - hz_load_relaxed(&record->index), cls);
+    }
+    unsigned index = hz3_block_index((uint32_t)(p - at.start), cls);
+    if (index / 64 != at.word)
+      cursor_to_word(&at, index / 64);
+    uint64_t bit = (uint64_t)1 << index % 64;
+    if (HZ_UNLIKELY(at.value & bit))
+      hz_fail_double_free(p, hz_class_bytes(cls), api);
+    at.value |= bit;
+    at.added++;
   }
-  if (last)
-    span_settle(c, cls, last, &empty);
-  hz_store_relaxed(&c->blocks_out, c->blocks_out - count);
+  cursor_leave(&at, c, cls, &empty);
   central_unlock(c);
   spans_close(empty);
+  return others;
+}
+
+// A guess without a lock, hence relaxed; heap_put looks again.
+static unsigned heap_of(unsigned cls, const void *p, enum hz_api api) {
+  return hz_load_relaxed(&record_holding(cls, p, api)->flags);
+}
+
+void hz3_span_put(unsigned cls, void *const *blocks, unsigned count, enum hz_api api) {
+  uint64_t began = hz3_time_begin(HZ3_TIMED_SPANS);
+  void *others[PUT_MOST];
+  for (unsigned part; count != 0; count -= part, blocks += part) {
+    part = (unsigned)hz_min(count, PUT_MOST);
+    void *const *now = blocks;
+    for (unsigned left = part; left != 0; now = others)
+      left = heap_put(heap_of(cls, now[0], api), cls, now, left, others, api);
+  }
   hz3_count(cls, HZ3_STEP_TO_SPANS, 1);
   hz3_time_end(HZ3_TIMED_SPANS, began);
+}
+
+unsigned hz3_span_put_own(unsigned heap, unsigned cls, void **blocks, unsigned count,
+                          enum hz_api api) {
+  uint64_t began = hz3_time_begin(HZ3_TIMED_SPANS);
+  unsigned others = 0, i = 0;
+  while (i < count) {
+    if (heap_of(cls, blocks[i], api) != heap) {
+      blocks[others++] = blocks[i++];
+      continue;
+    }
+    unsigned part = (unsigned)hz_min(count - i, PUT_MOST);
+    unsigned left = heap_put(heap, cls, blocks + i, part, blocks + others, api);
+    others += left;
+    i += part;
+    hz3_count(cls, HZ3_STEP_TO_SPANS, 1);
+  }
+  hz3_time_end(HZ3_TIMED_SPANS, began);
+  return others;
 }
 
 // ---- what it holds ----
 
 void hz3_span_stats_read(unsigned cls, struct hz3_span_stats *out) {
-  struct hz3_central *c = &hz3_central[cls];
-  central_lock(c);
-  out->spans = c->spans;
-  out->blocks_out = c->blocks_out;
-  central_unlock(c);
+  out->spans = out->blocks_out = 0;
+  for (unsigned heap = 0; heap < heaps_used(); heap++) {
+    struct hz3_central *c = &hz3_central[heap][cls];
+    central_lock(c);
+    out->spans += c->spans;
+    out->blocks_out += c->blocks_out;
+    central_unlock(c);
+  }
   out->span_bytes = out->spans * hz3_shape[cls].span_granules * HZ_GRANULE_BYTES;
   out->blocks_free = out->spans * hz3_shape[cls].span_blocks - out->blocks_out;
 }
 
 size_t hz3_span_out_bytes(void) {
   size_t sum = 0;
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
-    sum += hz_load_relaxed(&hz3_central[cls].blocks_out) * hz_class_bytes(cls);
+  for (unsigned heap = 0; heap < heaps_used(); heap++)
+    for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+      sum += hz_load_relaxed(&hz3_central[heap][cls].blocks_out) * hz_class_bytes(cls);
   return sum;
 }
 
-bool hz3_span_is_sparse(unsigned cls) {
-  const struct hz3_central *c = &hz3_central[cls];
-  size_t whole =
-      (size_t)hz_load_relaxed(&c->spans) * hz3_shape[cls].span_granules * HZ_GRANULE_BYTES;
-  size_t out = hz_load_relaxed(&c->blocks_out) * hz_class_bytes(cls);
-  return whole >= SPARSE_BYTES && out < whole / 2;
+size_t hz3_span_heap_out(unsigned heap, unsigned cls) {
+  return hz_load_relaxed(&hz3_central[heap_for(heap, cls)][cls].blocks_out);
 }
 
-static bool span_is_valid(struct hz3_span *s, uint64_t granule, unsigned cls, uint8_t list) {
+bool hz3_span_is_sparse(unsigned heap, unsigned cls) {
+  const struct hz3_central *c = &hz3_central[heap_for(heap, cls)][cls];
+  uint64_t free = hz_load_relaxed(&c->blocks_free), out = hz_load_relaxed(&c->blocks_out);
+  return free > out && free >= SPARSE_SPANS * hz3_shape[cls].span_blocks;
+}
+
+static bool span_is_valid(struct hz3_span *s, uint64_t granule, unsigned heap, unsigned cls,
+                          uint8_t list) {
   const struct hz3_shape *shape = &hz3_shape[cls];
   const uint64_t *bits = bits_of(s);
   unsigned set = 0;
@@ -343,43 +529,56 @@ static bool span_is_valid(struct hz3_span *s, uint64_t granule, unsigned cls, ui
   }
   for (unsigned i = 0; i < shape->span_granules; i++) {
     struct hz_granule r = hz_arena.granules[granule + i];
-    if (r.tag != cls || r.index != i || r.limit16 != s->carved * hz_class_bytes(cls) / 16)
+    if (r.tag != cls || r.flags != heap || r.index != i ||
+        r.limit16 != s->carved * hz_class_bytes(cls) / 16)
       return false;
   }
   return s->cls == cls && s->list == list && list_for(s) == list && s->free == set &&
          s->free <= s->carved && s->carved <= shape->span_blocks;
 }
 
-bool hz3_span_is_valid(unsigned cls) {
-  struct hz3_central *c = &hz3_central[cls];
+static bool central_is_valid(unsigned heap, unsigned cls) {
+  struct hz3_central *c = &hz3_central[heap][cls];
   bool valid = true;
-  size_t spans = 0;
+  size_t spans = 0, free = 0;
   central_lock(c);
   for (uint8_t list = 0; list < HZ3_SPAN_LISTS; list++)
     for (uint32_t name = c->lists[list]; name != 0 && valid; spans++) {
       struct hz3_span *s = hz3_span_of(name - 1);
-      valid = span_is_valid(s, name - 1, cls, list) &&
+      valid = span_is_valid(s, name - 1, heap, cls, list) &&
               (s->next == 0 || hz3_span_of(s->next - 1)->prev == name);
+      free += s->free;
       name = s->next;
     }
-  valid = valid && spans <= c->spans;
+  valid = valid && spans <= c->spans && free == c->blocks_free;
   central_unlock(c);
   return valid;
 }
 
-// ---- fork: all locks of one rank at once, in rising address ----
+bool hz3_span_is_valid(unsigned cls) {
+  bool valid = true;
+  for (unsigned heap = 0; heap < heaps_used(); heap++)
+    valid = central_is_valid(heap, cls) && valid;
+  return valid;
+}
+
+// ---- fork: all locks of one rank at once, in rising address. Requires: no cache is made meanwhile
+// (its list is locked), so no heap comes into use ----
 
 void hz3_span_before_fork(void) {
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
-    hz_lock_acquire(&hz3_central[cls].lock, HZ_RANK_CENTRAL);
+  for (unsigned heap = 0; heap < heaps_used(); heap++)
+    for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+      hz_lock_acquire(&hz3_central[heap][cls].lock, HZ_RANK_CENTRAL);
 }
 
 void hz3_span_after_fork_parent(void) {
-  for (unsigned cls = HZ_CLASS_LAST; cls >= HZ_CLASS_FIRST; cls--)
-    hz_lock_release(&hz3_central[cls].lock, HZ_RANK_CENTRAL);
+  for (unsigned heap = heaps_used(); heap-- > 0;)
+    for (unsigned cls = HZ_CLASS_LAST; cls >= HZ_CLASS_FIRST; cls--)
+      hz_lock_release(&hz3_central[heap][cls].lock, HZ_RANK_CENTRAL);
 }
 
 void hz3_span_after_fork_child(void) {
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
-    hz_lock_reset_after_fork(&hz3_central[cls].lock);
+  for (unsigned heap = 0; heap < heaps_used(); heap++)
+    for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+      hz_lock_reset_after_fork(&hz3_central[heap][cls].lock);
 }

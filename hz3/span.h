@@ -4,15 +4,24 @@
 // Owns: the records of its granules (common/arena), a descriptor per span in the arena's side
 // array, a bit per block that is free in its span. Does not own blocks that are out: in a program's
 // hands, in a thread's bin or on their way in a batch all count as out. Thread rule: one lock per
-// class (HZ_RANK_CENTRAL), held for one batch and never across a system call.
+// class and heap (HZ_RANK_CENTRAL), held for one batch and never across a system call.
+//
+// Heaps (Berger and others, "Hoard", 2000): threads that allocate in bulk must not meet at one
+// lock, nor mix their blocks in one span. Each thread takes from the spans of its own heap, which
+// up to 32 threads have for themselves, and a block goes back to the span it lies in, whosever that
+// is. Classes above 2 KiB, of which few blocks fill a span, have one heap for all. Before a heap
+// opens a span it adopts the emptiest of another heap that has plenty free: so the memory of a
+// thread that sleeps or has ended serves the others. Adoption takes both locks, by tries alone, so
+// nobody waits with a lock in hand; who has acquired the lock of a block's heap looks whether it
+// still is.
 //
 //   span of 16 blocks     | out | free | out | ... | carved-1 | never handed out ... | tail |
 //   bits                     0     1      0           0/1        0                0
 //                          0 <= index < carved: free <=> its bit is set
 //   invariants            free == number of bits set <= carved <= blocks
 //                         out  == carved - free;  out == 0 <=> the span goes back to the arena
-//                         records: tag == cls, index counts granules, limit16 == carved * bytes /
-//                         16
+//                         records: tag == cls, flags == heap, index counts granules,
+//                         limit16 == carved * bytes / 16
 //
 // Blocks are carved by arithmetic: memory that a program has not asked for yet is never touched.
 // Which span serves is a question of memory: the fullest first, so that the others run empty.
@@ -27,6 +36,8 @@
 
 HZ_EXTERN_C_BEGIN
 
+#define HZ3_HEAPS 32u
+#define HZ3_HEAP_BYTES_MOST ((size_t)2 * HZ_KIB)
 #define HZ3_SPAN_LISTS 4u       // by quarters of the blocks that are out; 0 = the fullest
 #define HZ3_LIST_NONE 0xffu     // full: on no list
 #define HZ3_SPAN_BITS_WORDS 13u // 832 bits; a span with more blocks keeps its bits in a batch
@@ -52,27 +63,36 @@ struct hz3_central {
   struct hz_lock lock;
   uint32_t lists[HZ3_SPAN_LISTS]; // the first span: granule + 1; 0 = empty
   uint32_t spans;
-  uint32_t carving;    // the span last opened: granule + 1; 0 = none; it may be full
-  uint64_t blocks_out; // sum over spans; read without the lock by statistics
+  uint32_t carving;                 // the span last opened: granule + 1; 0 = none; it may be full
+  uint64_t blocks_out, blocks_free; // sums over spans; free: carved, and not out. Read without the
+                                    // lock by statistics and by heaps that adopt
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
-extern HZ_HIDDEN struct hz3_central hz3_central[HZ_CLASS_COUNT];
+extern HZ_HIDDEN struct hz3_central hz3_central[HZ3_HEAPS][HZ_CLASS_COUNT];
 
 HZ_INLINE uint64_t hz3_granule_of_span(const struct hz3_span *s) {
   return (uint64_t)((const unsigned char *)s - hz_arena_side) / HZ3_SIDE_BYTES;
 }
 
+// Effect: the heap is in use. Requires: calls overlap neither each other nor fork.
+void hz3_span_heap_use(unsigned heap);
+
 // Effect: writes up to `want` (> 0) addresses of blocks to out; opens a span only when there would
 // be none. Returns: how many; 0 when memory is exhausted. Keeps errno.
-unsigned hz3_span_take(unsigned cls, void **out, unsigned want);
+unsigned hz3_span_take(unsigned heap, unsigned cls, void **out, unsigned want);
 
 // Returns: one block, if possible one that was never used; *zeroed says whether it reads as zero
 // for that reason. NULL when memory is exhausted.
-void *hz3_span_take_one(unsigned cls, bool *zeroed);
+void *hz3_span_take_one(unsigned heap, unsigned cls, bool *zeroed);
 
 // Effect: gives blocks back; spans that run empty return to the arena. A block that is free in its
 // span already, or whose span is no more, is a double free, named with `api`. Requires: no lock
 // held. Units: count in blocks, any number.
 void hz3_span_put(unsigned cls, void *const *blocks, unsigned count, enum hz_api api);
+
+// Effect: of these blocks those whose spans belong to `heap` go back to them, as above; the others
+// move to the front of the array. Returns: how many those are.
+unsigned hz3_span_put_own(unsigned heap, unsigned cls, void **blocks, unsigned count,
+                          enum hz_api api);
 
 struct hz3_span_stats {
   size_t spans, span_bytes, blocks_out, blocks_free; // free: in spans, carved or not
@@ -81,9 +101,16 @@ void hz3_span_stats_read(unsigned cls, struct hz3_span_stats *out);
 // Returns: bytes of blocks that are out, over all classes; a sum without locks.
 size_t hz3_span_out_bytes(void);
 
-// Returns: whether most of the class's spans is free, and enough of it to matter. A look without
+// Returns: blocks of the class that are out of the heap from which a thread of `heap` has them.
+size_t hz3_span_heap_out(unsigned heap, unsigned cls);
+// Returns: whether most of that heap's spans is free, and enough of it to matter. A look without
 // locks.
-bool hz3_span_is_sparse(unsigned cls);
+bool hz3_span_is_sparse(unsigned heap, unsigned cls);
+
+// Returns: whether the class has a heap for each thread.
+HZ_INLINE bool hz3_span_has_heaps(unsigned cls) {
+  return hz_class_bytes(cls) <= HZ3_HEAP_BYTES_MOST;
+}
 
 // Effect: none. Returns: whether every invariant above holds for every span of the class (takes its
 // lock).

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "hz3/init.h"
@@ -14,10 +15,10 @@ namespace {
 // Classes that neither googletest nor libstdc++ uses meanwhile.
 constexpr size_t kQuiet[] = {5120, 11264, 20480, 45056, 90112, 114688};
 
-std::vector<void *> take(unsigned cls, unsigned count) {
+std::vector<void *> take(unsigned cls, unsigned count, unsigned heap = 0) {
   std::vector<void *> blocks(count);
   for (unsigned n = 0; n < count;) {
-    unsigned got = hz3_span_take(cls, &blocks[n], std::min(count - n, 63u));
+    unsigned got = hz3_span_take(heap, cls, &blocks[n], std::min(count - n, 63u));
     EXPECT_NE(got, 0u);
     n += got;
   }
@@ -80,7 +81,7 @@ TEST(Span, TheFullestSpanServes) {
   back.push_back(blocks[2 * per_span - 1]);
   hz3_span_put(cls, back.data(), static_cast<unsigned>(back.size()), HZ_API_FREE);
   void *p = nullptr;
-  ASSERT_EQ(hz3_span_take(cls, &p, 1), 1u);
+  ASSERT_EQ(hz3_span_take(0, cls, &p, 1), 1u);
   EXPECT_EQ(p, back.back());
   hz3_span_put(cls, &p, 1, HZ_API_FREE);
   blocks.erase(blocks.begin() + 2 * per_span - 1);
@@ -106,7 +107,7 @@ TEST(Span, OneBlockThatWasNeverUsedReadsAsZero) {
   std::vector<void *> blocks;
   for (int i = 0; i < 50; i++) {
     bool zeroed = false;
-    unsigned char *p = static_cast<unsigned char *>(hz3_span_take_one(cls, &zeroed));
+    unsigned char *p = static_cast<unsigned char *>(hz3_span_take_one(0, cls, &zeroed));
     ASSERT_NE(p, nullptr);
     for (size_t at = 0; zeroed && at < 45056; at += 64)
       ASSERT_EQ(p[at], 0);
@@ -131,6 +132,160 @@ TEST(SpanDeathTest, ABlockThatIsFreeInItsSpanIsADoubleFree) {
   hz3_span_put(cls, &blocks[1], 3, HZ_API_FREE);
   EXPECT_DEATH(hz3_span_put(cls, blocks.data(), 1, HZ_API_DELETE),
                "^hz3: double free: 0x[0-9a-f]+ passed to operator delete");
+}
+
+// ---- heaps ----
+
+// A class that has heaps, and that nobody else uses meanwhile.
+unsigned shared_out() {
+  return hz_class_of(1792);
+}
+unsigned heap_of(const void *p) {
+  return hz_arena.granules[hz_granule_of(p)].flags;
+}
+
+TEST(Heaps, OfTwoThreadsShareNoSpan) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_span_heap_use(1);
+  unsigned cls = shared_out();
+  std::set<uint64_t> granules;
+  std::vector<void *> mine = take(cls, 100, 0), others = take(cls, 100, 1);
+  for (void *p : mine) {
+    EXPECT_EQ(heap_of(p), 0u);
+    granules.insert(hz_granule_of(p));
+  }
+  for (void *p : others) {
+    EXPECT_EQ(heap_of(p), 1u);
+    EXPECT_EQ(granules.count(hz_granule_of(p)), 0u);
+  }
+  hz3_span_put(cls, mine.data(), 100, HZ_API_FREE);
+  hz3_span_put(cls, others.data(), 100, HZ_API_FREE);
+}
+
+TEST(Heaps, OfLargeClassesAreOne) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_span_heap_use(1);
+  unsigned cls = hz_class_of(5120);
+  std::vector<void *> blocks = take(cls, 30, 1);
+  for (void *p : blocks)
+    EXPECT_EQ(heap_of(p), 0u);
+  hz3_span_put(cls, blocks.data(), 30, HZ_API_FREE);
+}
+
+TEST(Heaps, BlocksOfAllGoHomeInOneCall) {
+  ASSERT_TRUE(hz3_init_ensure());
+  constexpr unsigned kHeaps = 5, kEach = 200;
+  hz3_span_heap_use(kHeaps - 1);
+  unsigned cls = shared_out();
+  hz3_span_stats before = stats(cls);
+  std::vector<void *> blocks(kHeaps * kEach);
+  for (unsigned heap = 0; heap < kHeaps; heap++) {
+    std::vector<void *> some = take(cls, kEach, heap);
+    for (unsigned i = 0; i < kEach; i++)
+      blocks[i * kHeaps + heap] = some[i];
+  }
+  EXPECT_EQ(stats(cls).blocks_out, before.blocks_out + blocks.size());
+  hz3_span_put(cls, blocks.data(), kHeaps * kEach, HZ_API_FREE);
+  EXPECT_TRUE(hz3_span_is_valid(cls));
+  EXPECT_EQ(stats(cls).blocks_out, before.blocks_out);
+  EXPECT_EQ(stats(cls).spans, before.spans);
+}
+
+TEST(Heaps, OwnBlocksGoHomeAndTheOthersStayInOrder) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_span_heap_use(1);
+  unsigned cls = shared_out();
+  hz3_span_stats before = stats(cls);
+  std::vector<void *> mine = take(cls, 400, 0), others = take(cls, 300, 1), mixed;
+  for (unsigned i = 0; i < 400; i++) {
+    mixed.push_back(mine[i]);
+    if (i >= 100)
+      mixed.push_back(others[i - 100]);
+  }
+  ASSERT_EQ(hz3_span_put_own(0, cls, mixed.data(), 700, HZ_API_FREE), 300u);
+  EXPECT_TRUE(std::equal(others.begin(), others.end(), mixed.begin()));
+  EXPECT_EQ(stats(cls).blocks_out, before.blocks_out + 300);
+  EXPECT_TRUE(hz3_span_is_valid(cls));
+  EXPECT_EQ(hz3_span_put_own(0, cls, mixed.data(), 300, HZ_API_FREE), 300u) << "none is its own";
+  EXPECT_EQ(hz3_span_put_own(1, cls, mixed.data(), 300, HZ_API_FREE), 0u);
+  EXPECT_EQ(stats(cls).spans, before.spans);
+}
+
+TEST(Heaps, WhatOneHasInPlentyAnotherAdopts) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_span_heap_use(1);
+  unsigned cls = shared_out(), per_span = hz3_shape[cls].span_blocks;
+  std::vector<void *> blocks = take(cls, 40 * per_span, 1), kept, back;
+  for (unsigned i = 0; i < blocks.size(); i++) // one of each span stays out
+    (i % per_span == 0 ? kept : back).push_back(blocks[i]);
+  hz3_span_put(cls, back.data(), static_cast<unsigned>(back.size()), HZ_API_FREE);
+  hz3_span_stats before = stats(cls);
+  std::vector<void *> mine = take(cls, 20 * per_span, 0);
+  EXPECT_EQ(stats(cls).spans, before.spans) << "none was opened";
+  EXPECT_EQ(stats(cls).blocks_out, before.blocks_out + mine.size());
+  EXPECT_TRUE(hz3_span_is_valid(cls));
+  EXPECT_EQ(hz3_central[1][cls].blocks_out + hz3_central[0][cls].blocks_out,
+            kept.size() + mine.size());
+  hz3_span_put(cls, kept.data(), static_cast<unsigned>(kept.size()), HZ_API_FREE);
+  hz3_span_put(cls, mine.data(), static_cast<unsigned>(mine.size()), HZ_API_FREE);
+  EXPECT_EQ(stats(cls).spans, 0u);
+  EXPECT_TRUE(hz3_span_is_valid(cls));
+}
+
+TEST(Heaps, AHeapKeepsWhatItHasNoPlentyOf) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_span_heap_use(1);
+  unsigned cls = shared_out(), per_span = hz3_shape[cls].span_blocks;
+  std::vector<void *> others = take(cls, 8 * per_span + 1, 1); // the last span is nearly empty
+  hz3_span_stats before = stats(cls);
+  std::vector<void *> mine = take(cls, 1, 0);
+  EXPECT_EQ(stats(cls).spans, before.spans + 1);
+  hz3_span_put(cls, mine.data(), 1, HZ_API_FREE);
+  hz3_span_put(cls, others.data(), static_cast<unsigned>(others.size()), HZ_API_FREE);
+}
+
+// Every thread takes for its own heap, gives back blocks of all, and leaves plenty to adopt.
+TEST(Heaps, ThreadsHaveEveryBlockOnce) {
+  ASSERT_TRUE(hz3_init_ensure());
+  constexpr unsigned kThreads = 4, kSlots = 2000;
+  hz3_span_heap_use(kThreads - 1);
+  unsigned cls = shared_out();
+  hz3_span_stats before = stats(cls);
+  std::vector<void *> slots(kSlots);
+  std::vector<std::thread> threads;
+  uint32_t doubles = 0;
+  for (unsigned t = 0; t < kThreads; t++)
+    threads.emplace_back([&, t] {
+      uint64_t seed = t + 1;
+      for (int turn = 0; turn < 400; turn++) {
+        void *held[50], *old[50];
+        unsigned n = hz3_span_take(t, cls, held, 50), olds = 0;
+        for (unsigned i = 0; i < n; i++) {
+          if (__atomic_exchange_n(static_cast<uint32_t *>(held[i]), 1u, __ATOMIC_RELAXED) == 1)
+            hz_add_relaxed(&doubles, 1u);
+          seed = seed * 6364136223846793005u + 1442695040888963407u;
+          void *was = __atomic_exchange_n(&slots[(seed >> 33) % kSlots], held[i], __ATOMIC_ACQ_REL);
+          if (was) {
+            __atomic_store_n(static_cast<uint32_t *>(was), 0u, __ATOMIC_RELAXED);
+            old[olds++] = was;
+          }
+        }
+        unsigned left = hz3_span_put_own(t, cls, old, olds, HZ_API_FREE);
+        hz3_span_put(cls, old, left, HZ_API_FREE);
+      }
+    });
+  for (std::thread &t : threads)
+    t.join();
+  EXPECT_EQ(doubles, 0u);
+  EXPECT_TRUE(hz3_span_is_valid(cls));
+  for (void *p : slots)
+    if (p) {
+      *static_cast<uint32_t *>(p) = 0;
+      hz3_span_put(cls, &p, 1, HZ_API_FREE);
+    }
+  EXPECT_EQ(stats(cls).blocks_out, before.blocks_out);
+  EXPECT_EQ(stats(cls).spans, before.spans);
+  EXPECT_TRUE(hz3_span_is_valid(cls));
 }
 
 } // namespace

@@ -21,7 +21,7 @@ unsigned quiet() {
 std::vector<void *> fresh(unsigned cls, unsigned count) {
   std::vector<void *> blocks(count);
   for (unsigned n = 0; n < count;)
-    n += hz3_span_take(cls, &blocks[n], std::min(count - n, 63u));
+    n += hz3_span_take(0, cls, &blocks[n], std::min(count - n, 63u));
   return blocks;
 }
 
