@@ -39,7 +39,9 @@ size_t hz4_bound_resident(size_t cached_bytes) {
 
 void hz4_bound_refresh(void) {
   // out = live + cached, and cached <= live / 4: a fifth of what is out.
-  size_t out = hz_load_relaxed(&hz4_bound_counters.out_bytes);
+  size_t out = 0;
+  for (unsigned shard = 0; shard < hz4_shards; shard++)
+    out += hz_load_relaxed(&hz4_bound_counters.out[shard].bytes);
   size_t total = hz_max(cache_max, out / 5) / hz_load_relaxed(&share_4096ths) * 4096;
   size_t owners = hz_max(hz_load_relaxed(&hz4_bound_counters.owners), 1);
   size_t quota = hz_clamp(total / 2 / owners, QUOTA_MIN_BYTES, QUOTA_MAX_BYTES);

@@ -21,6 +21,7 @@
 #include "common/base/units.h"
 #include "common/sizeclass/sizeclass.h"
 #include "common/sync/atomic.h"
+#include "hz4/shard.h"
 
 HZ_EXTERN_C_BEGIN
 
@@ -38,7 +39,9 @@ extern HZ_HIDDEN struct hz4_bound hz4_bound;
 
 // Counters; one line each because different parts write them.
 struct hz4_bound_counters {
-  size_t out_bytes HZ_ALIGNED(HZ_NO_SHARE_BYTES);    // blocks that are out of their spans
+  struct {
+    size_t bytes HZ_ALIGNED(HZ_NO_SHARE_BYTES);      // modulo 2^64: given back in another shard
+  } out[HZ4_SHARDS_MAX];                             // the sum: blocks that are out of their spans
   int64_t depot_bytes HZ_ALIGNED(HZ_NO_SHARE_BYTES); // in the depot, short of what owners still owe
   uint32_t owners HZ_ALIGNED(HZ_NO_SHARE_BYTES); // threads with bins, plus CPUs once they have some
   int64_t reserved; // by all owners, in bytes; seldom written: when a capacity changes
@@ -53,6 +56,13 @@ void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes);
 void hz4_bound_sample(void);
 // Effect: the limits follow the live bytes and the number of owners. A few nanoseconds.
 void hz4_bound_refresh(void);
+// Effect: so many bytes more (or fewer) are out of spans. The limits follow in steps.
+#define HZ4_BOUND_STEP_BYTES ((size_t)256 * HZ_KIB)
+HZ_INLINE void hz4_bound_out_add(unsigned shard, int64_t bytes) {
+  size_t before = hz_add_relaxed(&hz4_bound_counters.out[shard].bytes, (size_t)bytes);
+  if (((before ^ (before + (size_t)bytes)) & ~(HZ4_BOUND_STEP_BYTES - 1)) != 0)
+    hz4_bound_refresh();
+}
 // Returns: how much of so many cached bytes has pages, by the last sample.
 size_t hz4_bound_resident(size_t cached_bytes);
 // Effect: an owner that has `have` reserves `need` more. Returns: false, nothing reserved, when

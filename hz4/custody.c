@@ -5,16 +5,10 @@
 #include "common/fail/check.h"
 #include "hz4/self.h"
 
-// From this class on the bytes lie in the side of the granule itself.
-#define INSIDE_CLASS 32u
-#define INSIDE_SHIFT 10u
+#define INSIDE_CLASS HZ4_CUSTODY_INSIDE_CLASS
+#define INSIDE_SHIFT HZ4_CUSTODY_INSIDE_SHIFT
 #define INSIDE_BYTES (HZ_GRANULE_BYTES >> INSIDE_SHIFT)
 _Static_assert(INSIDE_BYTES == 64, "one line");
-
-// Starts of blocks of a class lie at least so far apart (log2).
-static unsigned shift_of(unsigned cls) {
-  return cls >= INSIDE_CLASS ? INSIDE_SHIFT : hz_log2_floor(hz_class_bytes(cls));
-}
 
 HZ_INLINE uint8_t *byte_of(bool inside, unsigned shift, const void *p) {
   struct hz4_span *d = hz4_span_at(hz_granule_of(p));
@@ -23,7 +17,7 @@ HZ_INLINE uint8_t *byte_of(bool inside, unsigned shift, const void *p) {
 }
 
 HZ_INLINE void leave(bool inside, unsigned cls, void *const *blocks, unsigned n) {
-  unsigned shift = shift_of(cls);
+  unsigned shift = hz4_custody_shift(cls);
   for (unsigned i = 0; i < n; i++) {
     uint8_t *byte = byte_of(inside, shift, blocks[i]);
     if (HZ_UNLIKELY(hz_load_relaxed(byte) != 0))
@@ -33,7 +27,7 @@ HZ_INLINE void leave(bool inside, unsigned cls, void *const *blocks, unsigned n)
 }
 
 HZ_INLINE void enter(bool inside, unsigned cls, void *const *blocks, unsigned n) {
-  unsigned shift = shift_of(cls);
+  unsigned shift = hz4_custody_shift(cls);
   for (unsigned i = 0; i < n; i++)
     hz_store_relaxed(byte_of(inside, shift, blocks[i]), (uint8_t)0);
 }
@@ -63,7 +57,7 @@ static bool array_open(struct hz4_span *d, uint32_t need) {
   if (!array)
     return false;
   d->array = array;
-  d->array_bytes = need;
+  d->array_bytes = (uint16_t)need;
   return true;
 }
 
@@ -72,7 +66,7 @@ bool hz4_custody_open_checked(unsigned cls, uint64_t granule, unsigned count) {
     struct hz4_span *d = hz4_span_at(granule + i);
     if (cls >= INSIDE_CLASS)
       memset(d + 1, 0, INSIDE_BYTES);
-    else if (!array_open(d, (uint32_t)(HZ_GRANULE_BYTES >> shift_of(cls))))
+    else if (!array_open(d, (uint32_t)(HZ_GRANULE_BYTES >> hz4_custody_shift(cls))))
       return false;
   }
   return true;

@@ -17,10 +17,26 @@
 #define HZ4_CUSTODY_H_
 
 #include "common/arena/arena.h"
+#include "common/base/bits.h"
 #include "common/sizeclass/sizeclass.h"
 #include "hz4/span.h"
 
 HZ_EXTERN_C_BEGIN
+
+// From this class on the bytes lie in the side of the granule itself.
+#define HZ4_CUSTODY_INSIDE_CLASS 32u
+#define HZ4_CUSTODY_INSIDE_SHIFT 10u
+
+// Starts of blocks of a class lie at least so far apart (log2).
+HZ_INLINE unsigned hz4_custody_shift(unsigned cls) {
+  return cls >= HZ4_CUSTODY_INSIDE_CLASS ? HZ4_CUSTODY_INSIDE_SHIFT
+                                         : hz_log2_floor(hz_class_bytes(cls));
+}
+// Returns: the bytes of a granule of that class, by (offset in the granule) >> shift.
+HZ_INLINE uint8_t *hz4_custody_bytes(unsigned cls, uint64_t granule) {
+  struct hz4_span *d = hz4_span_at(granule);
+  return cls >= HZ4_CUSTODY_INSIDE_CLASS ? (uint8_t *)(d + 1) : d->array;
+}
 
 // Effect: the blocks leave their owner. Faults (double free) end the process.
 void hz4_custody_leave_checked(unsigned cls, void *const *blocks, unsigned n);

@@ -25,7 +25,7 @@ TEST_P(Custody, OneByteForEachBlock) {
   std::vector<void *> blocks(5000);
   unsigned n = 0;
   while (n < blocks.size() && (size_t)n * hz_class_bytes(cls) < 300000)
-    n += hz4_shared_take(cls, &blocks[n],
+    n += hz4_shared_take(cls, 0, &blocks[n],
                          40 < blocks.size() - n ? 40 : (unsigned)(blocks.size() - n));
   hz4_custody_leave(cls, blocks.data(), n); // would fault if two shared a byte
   hz4_custody_enter(cls, blocks.data(), n);
@@ -36,7 +36,25 @@ TEST_P(Custody, OneByteForEachBlock) {
   hz4_custody_leave(cls, blocks.data(), n);
   EXPECT_DEATH(hz4_custody_leave(cls, &blocks[n / 2], 1),
                "hz4: double free: 0x[0-9a-f]+ passed to");
-  hz4_shared_give(cls, blocks.data(), n, 0);
+  hz4_shared_give(cls, 0, blocks.data(), n, 0);
+}
+
+// Small's blocks leave their owner and reach their spans in one go; both are looked at.
+TEST_P(Custody, LeavesOnTheWayToTheSpans) {
+  unsigned cls = GetParam();
+  void *blocks[40];
+  unsigned n = hz4_shared_take(cls, 0, blocks, 40);
+  ASSERT_GT(n, 0u);
+  void *again = blocks[n / 2];
+  hz4_custody_leave(cls, &again, 1); // lies in the depot, so to say
+  EXPECT_DEATH(hz4_shared_leave(cls, 0, blocks, n, 0), "hz4: double free: 0x[0-9a-f]+ passed to");
+  hz4_custody_enter(cls, &again, 1);
+  void *twice[] = {again, again};
+  EXPECT_DEATH(hz4_shared_leave(cls, 0, twice, 2, 0), "hz4: double free: 0x[0-9a-f]+ passed to");
+  hz4_shared_leave(cls, 0, blocks, n, 0);
+  if (hz_arena.granules[hz_granule_of(again)].tag == cls) { // its span is still there
+    EXPECT_DEATH(hz4_custody_leave(cls, &again, 1), "hz4: double free: 0x[0-9a-f]+ passed to");
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Classes, Custody,

@@ -72,7 +72,7 @@ static size_t give_back(unsigned shard, unsigned cls, int64_t blocks, uint64_t f
     if (!m)
       break;
     unsigned count = m->count;
-    hz4_shared_give(cls, hz4_magazine_top(m) + 1 - count, count, freed_ms);
+    hz4_shared_give(cls, shard, hz4_magazine_top(m) + 1 - count, count, freed_ms);
     hz4_magazine_put(m, shard);
     blocks -= count;
     bytes += count * hz_class_bytes(cls);
@@ -84,7 +84,7 @@ static size_t give_back(unsigned shard, unsigned cls, int64_t blocks, uint64_t f
 void hz4_depot_recede(unsigned cls, unsigned shard, uint64_t now_ms) {
   bool full = hz_load_relaxed(&hz4_bound_counters.depot_bytes) >
               (int64_t)hz_load_relaxed(&hz4_bound.depot_max);
-  if (!full && !hz4_shared_recedes(cls))
+  if (!full && !hz4_shared_recedes(cls, shard))
     return;
   for (unsigned i = 0; i < hz4_shards; i++)
     if (give_back((shard + i) & (hz4_shards - 1), cls, 1, now_ms) > 0)

@@ -18,7 +18,7 @@ constexpr unsigned kShard = 0;
 
 void **filled(unsigned cls, unsigned want) {
   void *blocks[HZ4_MAGAZINE_SLOTS];
-  unsigned n = hz4_shared_take(cls, blocks, want);
+  unsigned n = hz4_shared_take(cls, kShard, blocks, want);
   EXPECT_GT(n, 0u);
   void **top = hz4_magazine_open(hz4_magazine_get(kShard), want);
   for (unsigned i = 0; i < n; i++)
@@ -29,7 +29,7 @@ void **filled(unsigned cls, unsigned want) {
 
 void emptied(unsigned cls, void **top) {
   unsigned n = hz4_top_count(top);
-  hz4_shared_give(cls, top + 1 - n, n, 0);
+  hz4_shared_give(cls, kShard, top + 1 - n, n, 0);
   hz4_magazine_put(hz4_magazine_of(top), kShard);
 }
 

@@ -94,6 +94,17 @@ HZ_INLINE unsigned hz4_cap(const struct hz4_cache *c, unsigned cls) {
   return cap ? cap : hz4_bound.cap_min[cls];
 }
 
+// How small a bin may become whose owner only frees: what it keeps must be little beside what is
+// still out, since each block of it may hold a span; what it gathers must be worth a way.
+#define HZ4_KEEP_SHARE 16
+HZ_INLINE unsigned hz4_cap_least(unsigned cls) {
+  struct hz4_shared_counts sum = hz4_shared_count(cls);
+  uint64_t out = sum.carved_blocks - hz_min(sum.free_blocks, sum.carved_blocks);
+  uint64_t owners = hz_max(hz_load_relaxed(&hz4_bound_counters.owners), 1);
+  return (unsigned)hz_clamp(out / HZ4_KEEP_SHARE / owners, hz4_bound.cap_min[cls],
+                            hz4_bound.cap_max[cls]);
+}
+
 // ---- where magazines go
 
 // Effect: the blocks leave the owner: to the depot if `offer` says so and it takes them, else back
@@ -101,17 +112,21 @@ HZ_INLINE unsigned hz4_cap(const struct hz4_cache *c, unsigned cls) {
 HZ_INLINE bool hz4_put_away(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
                             void **top, uint64_t now_ms, bool offer) {
   unsigned retries = 0, count = hz4_top_count(top);
-  hz4_custody_leave(cls, top + 1 - count, count);
-  bool passed =
-      offer && !hz4_shared_recedes(cls) && hz4_depot_put(cls, c->shard, top, now_ms, &retries);
-  hz4_observe_add(HZ4_SEEN_RETRIES, retries);
-  if (passed) {
-    f->owe(c, (int64_t)(count * hz_class_bytes(cls)));
-    hz4_observe_part(cls, HZ4_SEEN_HANDED_OVER);
-    return true;
+  void **blocks = top + 1 - count;
+  if (offer && !hz4_shared_recedes(cls, c->shard)) {
+    hz4_custody_leave(cls, blocks, count);
+    bool passed = hz4_depot_put(cls, c->shard, top, now_ms, &retries);
+    hz4_observe_add(HZ4_SEEN_RETRIES, retries);
+    if (passed) {
+      f->owe(c, (int64_t)(count * hz_class_bytes(cls)));
+      hz4_observe_part(cls, HZ4_SEEN_HANDED_OVER);
+      return true;
+    }
+    hz4_shared_give(cls, c->shard, blocks, count, now_ms);
+  } else {
+    hz4_shared_leave(cls, c->shard, blocks, count, now_ms);
   }
   hz4_observe_part(cls, HZ4_SEEN_GIVEN);
-  hz4_shared_give(cls, top + 1 - count, count, now_ms);
   f->spare_put(c, hz4_magazine_of(top));
   hz4_depot_recede(cls, c->shard, now_ms);
   return false;
@@ -240,7 +255,7 @@ HZ_INLINE void *hz4_refill(const struct hz4_front_ops *f, struct hz4_cache *c, u
   void *blocks[HZ4_MAGAZINE_SLOTS];
   unsigned cap = hz4_cap(c, cls);
   struct hz4_magazine *m = empty ? hz4_magazine_of(empty) : f->spare_get(c);
-  unsigned n = hz4_shared_take(cls, blocks, m ? cap : 1);
+  unsigned n = hz4_shared_take(cls, c->shard, blocks, m ? cap : 1);
   hz4_observe_part(cls, HZ4_SEEN_REFILL_SPANS);
   if (n <= 1 || !m) { // the last block there is, or no metadata to keep others in
     if (m)
@@ -311,7 +326,7 @@ HZ_INLINE void hz4_overflow(const struct hz4_front_ops *f, unsigned cls, void *p
     bool passed = hz4_put_away(f, c, cls, top, now_ms, true);
     if (!keep && !passed) {
       unsigned cap = hz_load_relaxed(&c->cap[cls]);
-      hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_bound.cap_min[cls]));
+      hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_cap_least(cls)));
     }
     hz4_note(c, cls, HZ4_TREND_FLUSH, now_ms);
     hz4_tick(now_ms);
@@ -320,8 +335,7 @@ HZ_INLINE void hz4_overflow(const struct hz4_front_ops *f, unsigned cls, void *p
   if (!top) {
     struct hz4_magazine *m = f->spare_get(c);
     if (HZ_UNLIKELY(!m)) { // no metadata to be had: the block goes home at once
-      hz4_custody_leave(cls, &p, 1);
-      hz4_shared_give(cls, &p, 1, 0);
+      hz4_shared_leave(cls, c->shard, &p, 1, 0);
       return;
     }
     top = hz4_magazine_open(m, hz4_cap(c, cls));

@@ -1,7 +1,6 @@
 #include "hz4/front.h"
 
 #include "common/os/os.h"
-#include "common/os/syscall.h"
 #include "common/process/process.h"
 #include "hz4/bound.h"
 #include "hz4/front_cpu.h"
@@ -13,17 +12,8 @@ struct hz4_front hz4_front;
 // Its initial image is copied for every thread: no thread ever sees a null pointer here.
 __thread struct hz4_self hz4_self = {(uintptr_t)&hz4_cache_none, HZ4_STATE_NEW, HZ_API_FREE};
 
-static unsigned allowed_cpus(void) {
-  uint64_t mask[128] = {0};
-  long bytes = hz_syscall3(SYS_sched_getaffinity, 0, sizeof mask, mask);
-  unsigned count = 0;
-  for (long i = 0; i < bytes / 8; i++)
-    count += (unsigned)__builtin_popcountll(mask[i]);
-  return count ? count : 1;
-}
-
 void hz4_front_init(enum hz4_front_mode mode) {
-  unsigned cpus = allowed_cpus();
+  unsigned cpus = hz_os_cpus_allowed();
   hz4_front.limit = cpus + 1;
   hz4_shard_init(cpus);
   hz4_front.mode = (uint32_t)(mode != HZ4_FRONT_THREAD && hz4_cpu_init() ? mode : HZ4_FRONT_THREAD);

@@ -181,8 +181,7 @@ static void blocks_give(struct hz4_cache *c, unsigned cls, void **top, uint64_t 
   if (!hz4_top_is_real(top))
     return;
   unsigned count = hz4_top_count(top);
-  hz4_custody_leave(cls, top + 1 - count, count);
-  hz4_shared_give(cls, top + 1 - count, count, now_ms);
+  hz4_shared_leave(cls, c->shard, top + 1 - count, count, now_ms);
   hz4_magazine_put(hz4_magazine_of(top), c->shard);
   *bytes += count * hz_class_bytes(cls);
 }

@@ -48,19 +48,45 @@ static void thread_exit(void *cache) {
   hz4_front_leave();
 }
 
+// Calls visit for the lock of every class, in rising address.
+static void centrals_each(void (*visit)(struct hz_lock *lock)) {
+  struct hz4_central *small = &hz4_small_central[0][0], *mid = hz4_mid_central;
+  unsigned n_small = hz4_shards * HZ4_MID_FIRST_CLASS; // the others are nobody's
+  bool small_first = small < mid;
+  for (unsigned i = 0; small_first && i < n_small; i++)
+    visit(&small[i].lock);
+  for (unsigned i = 0; i < HZ4_MID_CLASSES; i++)
+    visit(&mid[i].lock);
+  for (unsigned i = 0; !small_first && i < n_small; i++)
+    visit(&small[i].lock);
+}
+
+static void central_acquire(struct hz_lock *lock) {
+  hz_lock_acquire(lock, HZ_RANK_CENTRAL);
+}
+static void central_release(struct hz_lock *lock) {
+  hz_lock_release(lock, HZ_RANK_CENTRAL);
+}
+
+// What a child finds of threads that are no more. fork write-protects page after page and flushes
+// the other CPUs' translations before it lets them fault, so a thread goes on in memory that the
+// child shares until it meets a protected page, and there it stands: the child sees each thread as
+// stopped between two instructions, after all of its stores before that and none behind, and
+// nothing of what others did on reading a store that is missing. Hence
+//   locks, and what they guard        taken here, so nobody is inside; what a thread had taken out
+//                                     (a whole span, blocks whose pages it purges) is lost
+//   bins, second magazines, spares    one store (or one sequence's commit) each; what moves is in a
+//                                     hand in between, never in two places: lost, not doubled
+//   stacks of depot and pool          a swap has happened or not; pushed later: lost
+//   counters beside them              at most one batch off for each thread that is no more; they
+//                                     steer, nothing relies on them
+//   custody                           written while a batch is in a hand; of blocks in bins it is 0
+// front_test looks into children for a block in two places.
+//
 // Locks in rising rank; of one rank in rising address.
 static void before_fork(void) {
   hz4_thread_before_fork();
-  struct hz4_central *first = hz4_small_central, *second = hz4_mid_central;
-  unsigned n_first = HZ4_MID_FIRST_CLASS, n_second = HZ4_MID_CLASSES;
-  if (second < first) {
-    first = hz4_mid_central, n_first = HZ4_MID_CLASSES;
-    second = hz4_small_central, n_second = HZ4_MID_FIRST_CLASS;
-  }
-  for (unsigned i = 0; i < n_first; i++)
-    hz_lock_acquire(&first[i].lock, HZ_RANK_CENTRAL);
-  for (unsigned i = 0; i < n_second; i++)
-    hz_lock_acquire(&second[i].lock, HZ_RANK_CENTRAL);
+  centrals_each(central_acquire);
   if (HZ_HARDENED)
     hz_guard_before_fork();
   hz_arena_before_fork();
@@ -70,10 +96,7 @@ static void after_fork_parent(void) {
   hz_arena_after_fork_parent();
   if (HZ_HARDENED)
     hz_guard_after_fork_parent();
-  for (unsigned i = 0; i < HZ4_MID_CLASSES; i++)
-    hz_lock_release(&hz4_mid_central[i].lock, HZ_RANK_CENTRAL);
-  for (unsigned i = 0; i < HZ4_MID_FIRST_CLASS; i++)
-    hz_lock_release(&hz4_small_central[i].lock, HZ_RANK_CENTRAL);
+  centrals_each(central_release);
   hz4_thread_after_fork_parent();
 }
 
@@ -81,10 +104,7 @@ static void after_fork_child(void) {
   hz_arena_after_fork_child();
   if (HZ_HARDENED)
     hz_guard_after_fork_child();
-  for (unsigned i = 0; i < HZ4_MID_CLASSES; i++)
-    hz_lock_reset_after_fork(&hz4_mid_central[i].lock);
-  for (unsigned i = 0; i < HZ4_MID_FIRST_CLASS; i++)
-    hz_lock_reset_after_fork(&hz4_small_central[i].lock);
+  centrals_each(hz_lock_reset_after_fork);
   hz4_cpu_after_fork_child();
   hz4_thread_after_fork_child(hz4_self.state == HZ4_STATE_OWN ? (struct hz4_cache *)hz4_self.cache
                                                               : NULL);

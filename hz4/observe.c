@@ -7,9 +7,8 @@
 #include "common/fail/fail.h"
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
-#include "hz4/mid.h"
 #include "hz4/route.h"
-#include "hz4/small.h"
+#include "hz4/shared.h"
 
 struct hz4_observed hz4_observed;
 
@@ -74,12 +73,15 @@ static struct hits hits_read(void) {
 
 static void print_part(const char *tag, unsigned part, const struct hits *h) {
   const uint64_t *n = hz4_observed.part[part];
-  struct hz4_central *c = part ? hz4_mid_central : hz4_small_central;
   uint64_t spans_made = 0, spans = 0, takes = 0, gives = 0;
-  for (unsigned i = 0; i < (part ? HZ4_MID_CLASSES : HZ4_MID_FIRST_CLASS); i++) {
-    spans_made += c[i].spans_made, spans += c[i].spans;
-    takes += c[i].takes, gives += c[i].gives;
-  }
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    for (unsigned shard = 0; shard < hz4_shards; shard++) {
+      const struct hz4_central *c = hz4_shared_central(cls, shard);
+      if (!c || (cls >= HZ4_MID_FIRST_CLASS) != part)
+        break;
+      spans_made += c->spans_made, spans += c->spans;
+      takes += c->takes, gives += c->gives;
+    }
   uint64_t missed = n[HZ4_SEEN_REFILL_PREVIOUS] + n[HZ4_SEEN_REFILL_DEPOT] +
                     n[HZ4_SEEN_REFILL_SPANS] + n[HZ4_SEEN_BARE_ALLOC];
   uint64_t allocs = h->allocs[part] + missed;

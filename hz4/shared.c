@@ -8,25 +8,25 @@
 #include "hz4/observe.h"
 #include "hz4/small.h"
 
-static unsigned take(unsigned cls, void **out, unsigned want, unsigned *fresh) {
+static unsigned take(unsigned cls, unsigned shard, void **out, unsigned want, unsigned *fresh) {
   uint64_t began = hz4_timed_begin(HZ4_TIMED_LOCK);
-  unsigned n = cls < HZ4_MID_FIRST_CLASS ? hz4_small_take(cls, out, want, fresh)
+  unsigned n = cls < HZ4_MID_FIRST_CLASS ? hz4_small_take(cls, shard, out, want, fresh)
                                          : hz4_mid_take(cls, out, want, fresh);
   hz4_timed_end(HZ4_TIMED_LOCK, began);
   return n;
 }
 
-unsigned hz4_shared_take(unsigned cls, void **out, unsigned want) {
-  unsigned fresh = 0, n = take(cls, out, want, &fresh);
+unsigned hz4_shared_take(unsigned cls, unsigned shard, void **out, unsigned want) {
+  unsigned fresh = 0, n = take(cls, shard, out, want, &fresh);
   if (HZ_UNLIKELY(n == 0)) {
     // Whole spans of other classes may come free; one try decides.
     hz4_depot_empty();
     hz_large_trim();
-    n = take(cls, out, want, &fresh);
+    n = take(cls, shard, out, want, &fresh);
   }
   hz4_custody_enter(cls, out, n - fresh); // whose bytes nobody has touched need not be
-  hz_add_relaxed(&hz4_bound_counters.out_bytes, n * hz_class_bytes(cls));
-  hz4_bound_refresh(); // a program that grows may cache more, at once
+  hz4_bound_out_add(shard,
+                    (int64_t)(n * hz_class_bytes(cls))); // a program that grows may cache more
   return n;
 }
 
@@ -35,26 +35,58 @@ unsigned hz4_shared_take(unsigned cls, void **out, unsigned want) {
 #define RECEDES_LEAST_BYTES (256 * HZ_KIB)
 #define RECEDES_LEAST_BATCHES 8
 
-bool hz4_shared_recedes(unsigned cls) {
-  const struct hz4_central *c = cls < HZ4_MID_FIRST_CLASS
-                                    ? &hz4_small_central[cls]
-                                    : &hz4_mid_central[cls - HZ4_MID_FIRST_CLASS];
-  // Hints: read without the lock.
-  uint64_t free = hz_load_relaxed(&c->free_blocks), carved = hz_load_relaxed(&c->carved_blocks);
-  return hz_load_relaxed(&c->gives) >= hz_load_relaxed(&c->taken_at) + RECEDES_LEAST_BATCHES &&
-         free * hz_class_bytes(cls) > RECEDES_LEAST_BYTES && free >= carved / 3 &&
+struct hz4_central *hz4_shared_central(unsigned cls, unsigned shard) {
+  if (cls < HZ4_MID_FIRST_CLASS)
+    return &hz4_small_central[shard][cls];
+  return shard == 0 ? &hz4_mid_central[cls - HZ4_MID_FIRST_CLASS] : NULL;
+}
+
+struct hz4_shared_counts hz4_shared_count(unsigned cls) {
+  struct hz4_shared_counts sum = {0};
+  for (unsigned shard = 0; shard < hz4_shards; shard++) {
+    const struct hz4_central *c = hz4_shared_central(cls, shard);
+    if (!c)
+      break;
+    sum.carved_blocks += hz_load_relaxed(&c->carved_blocks);
+    sum.free_blocks += hz_load_relaxed(&c->free_blocks);
+  }
+  return sum;
+}
+
+bool hz4_shared_recedes(unsigned cls, unsigned shard) {
+  const struct hz4_central *c =
+      hz4_shared_central(cls, cls < HZ4_MID_FIRST_CLASS ? HZ4_SMALL_SHARD(shard) : 0);
+  // The near shard first: it mostly says no. Hints: read without the lock.
+  if (hz_load_relaxed(&c->gives) < hz_load_relaxed(&c->taken_at) + RECEDES_LEAST_BATCHES)
+    return false;
+  struct hz4_shared_counts sum = hz4_shared_count(cls);
+  uint64_t free = sum.free_blocks, carved = sum.carved_blocks;
+  return free * hz_class_bytes(cls) > RECEDES_LEAST_BYTES && free >= carved / 3 &&
          free + hz4_depot_blocks(cls) >= carved - carved / 4;
 }
 
-void hz4_shared_give(unsigned cls, void *const *blocks, unsigned n, uint64_t freed_ms) {
+static void give(unsigned cls, unsigned shard, void *const *blocks, unsigned n, uint64_t freed_ms,
+                 bool leave) {
   if (n == 0)
     return;
   uint64_t began = hz4_timed_begin(HZ4_TIMED_LOCK);
-  if (cls < HZ4_MID_FIRST_CLASS)
-    hz4_small_give(cls, blocks, n);
-  else
+  if (cls < HZ4_MID_FIRST_CLASS) {
+    hz4_small_give(cls, blocks, n, leave);
+  } else {
+    if (leave)
+      hz4_custody_leave(cls, blocks, n);
     hz4_mid_give(cls, blocks, n, freed_ms);
+  }
   hz4_timed_end(HZ4_TIMED_LOCK, began);
-  hz_sub_relaxed(&hz4_bound_counters.out_bytes, n * hz_class_bytes(cls));
-  hz4_bound_refresh(); // and one that shrinks, less
+  hz4_bound_out_add(shard, -(int64_t)(n * hz_class_bytes(cls))); // and one that shrinks, less
+}
+
+void hz4_shared_give(unsigned cls, unsigned shard, void *const *blocks, unsigned n,
+                     uint64_t freed_ms) {
+  give(cls, shard, blocks, n, freed_ms, false);
+}
+
+void hz4_shared_leave(unsigned cls, unsigned shard, void *const *blocks, unsigned n,
+                      uint64_t freed_ms) {
+  give(cls, shard, blocks, n, freed_ms, true);
 }

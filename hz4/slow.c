@@ -51,7 +51,7 @@ static void *class_alloc(unsigned cls) {
     p = hz4_thread_miss(cls);
   else if (hz4_self.state == HZ4_STATE_CPU)
     p = hz4_cpu_miss(cls);
-  else if (hz4_shared_take(cls, &p, 1) == 0)
+  else if (hz4_shared_take(cls, 0, &p, 1) == 0)
     p = NULL;
   else
     hz4_observe_part(cls, HZ4_SEEN_BARE_ALLOC);
@@ -139,8 +139,7 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
     hz4_cpu_overflow(cls, p);
   } else {
     hz4_observe_part(cls, HZ4_SEEN_BARE_FREE);
-    hz4_custody_leave(cls, &p, 1);
-    hz4_shared_give(cls, &p, 1, hz_os_now_ms());
+    hz4_shared_leave(cls, 0, &p, 1, hz_os_now_ms());
   }
   hz4_timed_end(HZ4_TIMED_HAND_OVER, began);
 }

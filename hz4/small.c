@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "common/fail/check.h"
+#include "hz4/custody.h"
 #include "hz4/magazine.h"
 #include "hz4/self.h"
 
-struct hz4_central hz4_small_central[HZ4_MID_FIRST_CLASS];
+struct hz4_central hz4_small_central[HZ4_SHARDS_MAX][HZ4_MID_FIRST_CLASS];
 
 #define INLINE_BLOCKS (HZ4_SPAN_INLINE_WORDS * 64)
 _Static_assert(HZ4_MAGAZINE_BYTES * 8 == HZ_GRANULE_BYTES / HZ_MIN_ALIGN_BYTES,
@@ -105,40 +106,56 @@ static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, uns
   return n;
 }
 
-unsigned hz4_small_take(unsigned cls, void **out, unsigned want, unsigned *fresh) {
-  struct hz4_central *c = &hz4_small_central[cls];
+// Effect: blocks of another shard where a batch lies free and nobody works. Returns: how many.
+static unsigned take_elsewhere(unsigned cls, unsigned shard, void **out, unsigned want,
+                               unsigned *fresh) {
+  unsigned n = 0;
+  for (unsigned i = 1; i < hz4_shards && n == 0; i++) {
+    struct hz4_central *c = &hz4_small_central[(shard + i) & (hz4_shards - 1)][cls];
+    if (hz_load_relaxed(&c->free_blocks) < want || !hz_lock_try(&c->lock, HZ_RANK_CENTRAL))
+      continue;
+    n = take_locked(c, cls, out, want, fresh);
+    hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  }
+  return n;
+}
+
+// Effect: whatever any shard has, free or not carved yet. When there is no memory for a new span.
+static unsigned take_anywhere(unsigned cls, void **out, unsigned want, unsigned *fresh) {
+  unsigned n = 0;
+  for (unsigned shard = 0; shard < hz4_shards && n == 0; shard++) {
+    struct hz4_central *c = &hz4_small_central[shard][cls];
+    hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+    n = take_locked(c, cls, out, want, fresh);
+    hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  }
+  return n;
+}
+
+unsigned hz4_small_take(unsigned cls, unsigned shard, void **out, unsigned want, unsigned *fresh) {
+  shard = HZ4_SMALL_SHARD(shard);
+  struct hz4_central *c = &hz4_small_central[shard][cls];
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
   unsigned n = take_locked(c, cls, out, want, fresh);
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  if (n == 0)
+    n = take_elsewhere(cls, shard, out, want, fresh);
   if (n > 0)
     return n;
   struct hz4_span *s = span_new(cls);
+  if (!s)
+    return take_anywhere(cls, out, want, fresh);
+  hz_store_relaxed(&s->shard, (uint8_t)shard);
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
-  if (s) {
-    c->spans++;
-    c->spans_made++;
-    hz4_central_relist(c, s);
-  }
-  n = take_locked(c, cls, out, want,
-                  fresh); // also without a new span: others may have given meanwhile
+  c->spans++;
+  c->spans_made++;
+  hz4_central_relist(c, s);
+  n = take_locked(c, cls, out, want, fresh);
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   return n;
 }
 
-// Effect: one block is free again. Returns: its span, whose list may now be the wrong one.
-static struct hz4_span *give_one(struct hz4_central *c, unsigned cls, void *p) {
-  struct hz4_place at = hz4_span_find(cls, p);
-  struct hz4_span *s = at.span;
-  unsigned w = at.index / 64;
-  uint64_t bit = (uint64_t)1 << (at.index % 64);
-  if (HZ_UNLIKELY(s->bits[w] & bit))
-    hz_fail_double_free(p, hz_class_bytes(cls), hz4_api());
-  s->bits[w] |= bit;
-  s->hint = (uint16_t)hz_min(s->hint, w);
-  s->free++;
-  hz_store_relaxed(&c->free_blocks, c->free_blocks + 1); // read without the lock as a hint
-  return s;
-}
+// ---- giving
 
 // Effect: the span stands in its right list. Returns: whether it is whole now and stands in none:
 // the caller releases it.
@@ -154,40 +171,117 @@ static bool settle(struct hz4_central *c, struct hz4_span *s) {
   return true;
 }
 
-// Effect: gives blocks back under one lock. Neighbours in a batch are often neighbours in a span,
-// which then is settled once for all. Returns: how many spans are whole now, in whole[].
-static unsigned give_locked(struct hz4_central *c, unsigned cls, void *const *blocks, unsigned n,
-                            struct hz4_span *whole[HZ4_MAGAZINE_SLOTS]) {
-  unsigned found = 0;
-  struct hz4_span *last = NULL;
-  for (unsigned i = 0; i < n; i++) {
-    struct hz4_span *s = give_one(c, cls, blocks[i]);
-    if (last && s != last && settle(c, last))
-      whole[found++] = last;
-    last = s;
-  }
-  if (last && settle(c, last))
-    whole[found++] = last;
-  hz_store_relaxed(&c->gives, c->gives + 1);
-  return found;
+struct batch {
+  void *const *blocks;
+  unsigned n;
+  void *left[HZ4_MAGAZINE_SLOTS]; // of other shards
+  unsigned lefts;
+  struct hz4_span *whole[HZ4_MAGAZINE_SLOTS];
+  unsigned wholes;
+};
+
+// Effect: the first of the blocks and those behind it that lie in the same granule are free again.
+// Returns: how many; their span is settled once for all. Requires: s is their span, index the
+// number of the granule in it.
+HZ_INLINE unsigned give_stretch(struct hz4_central *c, unsigned cls, struct hz4_span *s,
+                                unsigned index, void *const *blocks, unsigned n, bool leave) {
+  uint64_t granule = hz_granule_of(blocks[0]);
+  uint32_t limit16 = hz_load_relaxed(&hz_arena.granules[granule].limit16);
+  uint8_t *custody = HZ_FAST ? NULL : hz4_custody_bytes(cls, granule);
+  uint64_t *bits = s->bits;
+  unsigned shift = hz4_custody_shift(cls), least = s->hint, i = 0;
+  // The word of bits that is worked on stays in a register: neighbours wait for no store.
+  unsigned at_word = 0;
+  uint64_t word = bits[0];
+  do {
+    void *p = blocks[i];
+    uint32_t in_granule = (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
+    uint32_t offset = index << HZ_GRANULE_SHIFT | in_granule;
+    if (HZ_UNLIKELY(!hz4_is_block_start((intptr_t)cls, offset) || offset / 16 >= limit16))
+      hz_fail_invalid_free(p, hz_class_bytes(cls), hz4_api());
+    if (!HZ_FAST && leave) {
+      if (HZ_UNLIKELY(hz_load_relaxed(&custody[in_granule >> shift]) != 0))
+        hz_fail_double_free(p, hz_class_bytes(cls), hz4_api());
+      hz_store_relaxed(&custody[in_granule >> shift], (uint8_t)1);
+    }
+    unsigned at = hz4_block_index(cls, offset), w = at / 64;
+    if (w != at_word) {
+      bits[at_word] = word;
+      at_word = w;
+      word = bits[w];
+    }
+    uint64_t bit = (uint64_t)1 << (at % 64);
+    if (HZ_UNLIKELY(word & bit))
+      hz_fail_double_free(p, hz_class_bytes(cls), hz4_api());
+    word |= bit;
+    least = (unsigned)hz_min(least, w);
+  } while (++i < n && hz_granule_of(blocks[i]) == granule);
+  bits[at_word] = word;
+  s->hint = (uint16_t)least;
+  s->free = (uint16_t)(s->free + i);
+  hz_store_relaxed(&c->free_blocks, c->free_blocks + i); // read without the lock as a hint
+  return i;
 }
 
-void hz4_small_give(unsigned cls, void *const *blocks, unsigned n) {
-  struct hz4_central *c = &hz4_small_central[cls];
-  struct hz4_span *whole[HZ4_MAGAZINE_SLOTS];
+// Effect: the blocks of spans of the shard go back, the others are left. Lock held. Neighbours in a
+// batch are often neighbours in a span.
+HZ_INLINE void give_locked(struct hz4_central *c, unsigned shard, unsigned cls, struct batch *b,
+                           bool leave) {
+  void *const *blocks = b->blocks; // which left[] may be: it is read before it is written
+  unsigned n = b->n;
+  for (unsigned i = 0; i < n;) {
+    unsigned index = hz4_span_index(cls, blocks[i]);
+    struct hz4_span *s = hz4_span_at(hz_granule_of(blocks[i]) - index);
+    if (HZ_UNLIKELY(hz_load_relaxed(&s->shard) != shard)) {
+      b->left[b->lefts++] = blocks[i++];
+      continue;
+    }
+    i += give_stretch(c, cls, s, index, blocks + i, n - i, leave);
+    if (settle(c, s))
+      b->whole[b->wholes++] = s;
+  }
+  hz_store_relaxed(&c->gives, c->gives + 1);
+}
+
+// Effect: as many of the batch as have their spans in the shard of the first block's.
+static void give_some(unsigned cls, struct batch *b, bool leave) {
+  uint64_t granule = hz_granule_of(b->blocks[0]) - hz4_span_index(cls, b->blocks[0]);
+  unsigned shard = hz_load_relaxed(&hz4_span_at(granule)->shard);
+  struct hz4_central *c = &hz4_small_central[shard][cls];
+  b->lefts = b->wholes = 0;
+  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+  if (leave)
+    give_locked(c, shard, cls, b, true);
+  else
+    give_locked(c, shard, cls, b, false);
+  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  for (unsigned i = 0; i < b->wholes; i++)
+    span_release(b->whole[i], cls);
+  // The span was made anew in another shard before we had the lock: while a block of it was in
+  // our hands only a second free of that block can have made it whole.
+  if (HZ_UNLIKELY(b->lefts == b->n))
+    hz_fail_double_free(b->blocks[0], hz_class_bytes(cls), hz4_api());
+  b->blocks = b->left;
+  b->n = b->lefts;
+}
+
+void hz4_small_give(unsigned cls, void *const *blocks, unsigned n, bool leave) {
+  struct batch b;
   for (unsigned part; n > 0; n -= part, blocks += part) {
     part = (unsigned)hz_min(n, HZ4_MAGAZINE_SLOTS);
-    hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
-    unsigned found = give_locked(c, cls, blocks, part, whole);
-    hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
-    while (found > 0)
-      span_release(whole[--found], cls);
+    b.blocks = blocks;
+    b.n = part;
+    do
+      give_some(cls, &b, leave);
+    while (b.n > 0);
   }
 }
 
-bool hz4_small_is_valid(unsigned cls) {
-  struct hz4_central *c = &hz4_small_central[cls];
+// ---- looking
+
+static bool is_valid(struct hz4_central *c, unsigned shard, unsigned cls) {
   bool valid = true;
+  uint64_t free = 0;
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
   for (unsigned b = 0; b < HZ4_BUCKETS; b++) {
     for (uint32_t g = c->list[b]; g != 0; g = hz4_span_at(g - 1)->next) {
@@ -195,9 +289,19 @@ bool hz4_small_is_valid(unsigned cls) {
       uint64_t set = 0;
       for (unsigned w = 0; w < words_of(s); w++)
         set += (uint64_t)__builtin_popcountll(s->bits[w]);
-      valid = valid && s->cls == cls && s->bucket == b && hz4_span_is_valid(s, set);
+      free += set;
+      valid = valid && s->cls == cls && s->shard == shard && s->bucket == b &&
+              hz4_span_is_valid(s, set);
     }
   }
+  valid = valid && free == c->free_blocks;
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  return valid;
+}
+
+bool hz4_small_is_valid(unsigned cls) {
+  bool valid = true;
+  for (unsigned shard = 0; shard < hz4_shards; shard++)
+    valid = is_valid(&hz4_small_central[shard][cls], shard, cls) && valid;
   return valid;
 }

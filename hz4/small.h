@@ -2,26 +2,40 @@
 // only.
 //
 // Owns: the spans of classes 1..39. Does not own: blocks in caches or the depot.
-// Thread rule: any thread; one futex lock per class, held for one batch, never across a system
-// call.
+// Thread rule: any thread; one futex lock per class and shard (shard.h), held for one batch, never
+// across a system call, never two at once.
 //
-//   take   fullest span with free blocks, else carve, else a new span
-//   give   set bits; a bit that is set already is a second free, and named; whole spans go back
+//   take   own shard's fullest span with free blocks, else carve,
+//          else blocks that lie free in another shard, whose lock is only tried,
+//          else a new span of the own shard
+//   give   block by block to the shard of its span, one lock for each shard met in a batch: set
+//          bits; a bit that is set already is a second free, and named; whole spans go back
+//
+// A span belongs for all its life to the shard that made it, so that CPUs that allocate in bulk
+// meet at no lock, and neighbours in memory are neighbours in time. Only blocks cross over: what
+// lies free in the shard of a CPU that rests is fetched before anything new is carved.
 #ifndef HZ4_SMALL_H_
 #define HZ4_SMALL_H_
 
+#include "hz4/shard.h"
 #include "hz4/span.h"
 
 HZ_EXTERN_C_BEGIN
 
-extern HZ_HIDDEN struct hz4_central hz4_small_central[HZ4_MID_FIRST_CLASS];
+// Variant `hardened` has one shard: blocks wait in quarantine between their CPUs anyway, and each
+// span that a further shard holds open has metadata.
+#define HZ4_SMALL_SHARD(shard) (HZ_HARDENED ? 0u : (shard))
 
-// Effect: up to `want` (>= 1) free blocks of the class to out[], lowest addresses of a span first.
+extern HZ_HIDDEN struct hz4_central hz4_small_central[HZ4_SHARDS_MAX][HZ4_MID_FIRST_CLASS];
+
+// Effect: up to `want` (>= 1) free blocks of the class to out[], lowest addresses of a span first,
+// those of the shard before others.
 // Returns: how many; 0 when memory is exhausted. *fresh: how many of these, at the end, have never
 // been handed out before.
-unsigned hz4_small_take(unsigned cls, void **out, unsigned want, unsigned *fresh);
-// Effect: n blocks go back to their spans. Faults (double free) end the process.
-void hz4_small_give(unsigned cls, void *const *blocks, unsigned n);
+unsigned hz4_small_take(unsigned cls, unsigned shard, void **out, unsigned want, unsigned *fresh);
+// Effect: n blocks go back to their spans; leave: they leave their owner with it (custody.h), else
+// they have. Faults (double free) end the process.
+void hz4_small_give(unsigned cls, void *const *blocks, unsigned n, bool leave);
 
 bool hz4_small_is_valid(unsigned cls);
 

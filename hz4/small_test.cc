@@ -1,8 +1,11 @@
 #include "hz4/small.h"
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 #include <random>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "hz4/init.h"
@@ -11,6 +14,13 @@
 namespace {
 
 unsigned fresh;
+
+uint32_t spans_of(unsigned cls) {
+  uint32_t spans = 0;
+  for (unsigned shard = 0; shard < hz4_shards; shard++)
+    spans += hz4_small_central[shard][cls].spans;
+  return spans;
+}
 
 class Small : public ::testing::TestWithParam<unsigned> {
 protected:
@@ -27,7 +37,7 @@ TEST_P(Small, TakesDistinctBlocksAndGivesThemBackInAnyOrder) {
   std::set<void *> distinct;
   size_t n = 0;
   while (n < want) {
-    unsigned k = hz4_small_take(cls, &got[n], 50, &fresh);
+    unsigned k = hz4_small_take(cls, 0, &got[n], 50, &fresh);
     ASSERT_GT(k, 0u);
     n += k;
   }
@@ -43,47 +53,184 @@ TEST_P(Small, TakesDistinctBlocksAndGivesThemBackInAnyOrder) {
     EXPECT_LE(offset + bytes, (size_t)hz_class_layout_table[cls].span_granules << 16);
   }
   EXPECT_TRUE(hz4_small_is_valid(cls));
-  uint32_t spans = hz4_small_central[cls].spans;
+  uint32_t spans = spans_of(cls);
   EXPECT_GE(spans, 3u);
   std::mt19937 random(cls);
   std::shuffle(got.begin(), got.end(), random);
   for (size_t i = 0; i < got.size(); i += 37) {
-    hz4_small_give(cls, &got[i], (unsigned)std::min<size_t>(37, got.size() - i));
+    hz4_small_give(cls, &got[i], (unsigned)std::min<size_t>(37, got.size() - i), false);
     if (i % 5 == 0) {
       EXPECT_TRUE(hz4_small_is_valid(cls));
     }
   }
   EXPECT_TRUE(hz4_small_is_valid(cls));
-  EXPECT_LE(hz4_small_central[cls].spans + 2, spans) << "whole spans go back";
+  EXPECT_LE(spans_of(cls) + 2, spans) << "whole spans go back";
 }
 
 TEST_P(Small, FreeBlocksAreUsedBeforeFreshOnes) {
   unsigned cls = GetParam();
   void *a[20], *b[20];
-  unsigned n = hz4_small_take(cls, a, 20, &fresh);
+  unsigned n = hz4_small_take(cls, 0, a, 20, &fresh);
   ASSERT_GT(n, 3u);
   void *keep = a[0];
-  hz4_small_give(cls, a + 1, n - 1);
-  uint64_t made = hz4_small_central[cls].spans_made;
-  unsigned m = hz4_small_take(cls, b, n - 1, &fresh);
-  EXPECT_EQ(hz4_small_central[cls].spans_made, made);
-  hz4_small_give(cls, b, m);
-  hz4_small_give(cls, &keep, 1);
+  hz4_small_give(cls, a + 1, n - 1, false);
+  uint64_t made = hz4_small_central[0][cls].spans_made;
+  unsigned m = hz4_small_take(cls, 0, b, n - 1, &fresh);
+  EXPECT_EQ(hz4_small_central[0][cls].spans_made, made);
+  hz4_small_give(cls, b, m, false);
+  hz4_small_give(cls, &keep, 1, false);
 }
 
 TEST_P(Small, SecondFreeIsNamed) {
   unsigned cls = GetParam();
   void *blocks[4];
-  ASSERT_EQ(hz4_small_take(cls, blocks, 4, &fresh), 4u);
+  ASSERT_EQ(hz4_small_take(cls, 0, blocks, 4, &fresh), 4u);
   void *twice[2] = {blocks[1], blocks[1]};
-  EXPECT_DEATH(hz4_small_give(cls, twice, 2), "hz4: double free: 0x[0-9a-f]+ passed to");
+  EXPECT_DEATH(hz4_small_give(cls, twice, 2, false), "hz4: double free: 0x[0-9a-f]+ passed to");
   void *inside = (char *)blocks[2] + 8;
-  EXPECT_DEATH(hz4_small_give(cls, &inside, 1), "hz4: invalid free: 0x[0-9a-f]+ passed to");
-  hz4_small_give(cls, blocks, 4);
+  EXPECT_DEATH(hz4_small_give(cls, &inside, 1, false), "hz4: invalid free: 0x[0-9a-f]+ passed to");
+  hz4_small_give(cls, blocks, 4, false);
 }
 
 INSTANTIATE_TEST_SUITE_P(Classes, Small,
                          ::testing::Values(1u, 2u, 3u, 8u, 9u, 15u, 16u, 17u, 24u, 33u, 39u));
+
+// As on a machine with many CPUs. Classes that the test program itself does not use.
+class SmallShards : public ::testing::Test {
+protected:
+  static constexpr unsigned kClass = 37;
+  void SetUp() override {
+    ASSERT_TRUE(hz4_init());
+    before = hz4_shards;
+    hz4_shards = HZ4_SHARDS_MAX;
+  }
+  void TearDown() override {
+    EXPECT_TRUE(hz4_small_is_valid(kClass));
+    EXPECT_EQ(spans_of(kClass), 0u) << "everything went back";
+    hz4_shards = before;
+  }
+  static unsigned shard_of(const void *p) {
+    uint64_t g = hz_granule_of(p);
+    return hz4_span_at(g - hz_arena.granules[g].index)->shard;
+  }
+  static std::vector<void *> take(unsigned shard, unsigned want) {
+    std::vector<void *> got;
+    got.reserve(1 << 10); // no block of the class under test
+    while (got.size() < want) {
+      void *some[60];
+      unsigned n =
+          hz4_small_take(kClass, shard, some, std::min(60u, want - (unsigned)got.size()), &fresh);
+      EXPECT_GT(n, 0u);
+      got.insert(got.end(), some, some + n);
+    }
+    return got;
+  }
+  static void give(const std::vector<void *> &blocks) {
+    hz4_small_give(kClass, blocks.data(), (unsigned)blocks.size(), false);
+  }
+  unsigned before = 1;
+};
+
+TEST_F(SmallShards, BlocksComeFromTheOwnShardAndGoBackWhereTheyCameFrom) {
+  std::vector<void *> mixed;
+  mixed.reserve(1 << 10);
+  for (unsigned shard : {0u, 3u, 7u})
+    for (void *p : take(shard, 90)) {
+      EXPECT_EQ(shard_of(p), shard);
+      mixed.push_back(p);
+    }
+  std::mt19937 random(1);
+  std::shuffle(mixed.begin(), mixed.end(), random);
+  void *last = mixed.back();
+  mixed.pop_back();
+  give(mixed);
+  EXPECT_TRUE(hz4_small_is_valid(kClass));
+  EXPECT_EQ(spans_of(kClass), 1u);
+  EXPECT_EQ(hz4_small_central[shard_of(last)][kClass].spans, 1u);
+  give({last});
+}
+
+TEST_F(SmallShards, SecondFreeIsNamedInAMixedBatch) {
+  void *a = take(1, 1)[0], *b = take(2, 1)[0], *c = take(1, 1)[0];
+  void *twice[] = {a, b, c, b};
+  EXPECT_DEATH(hz4_small_give(kClass, twice, 4, false), "hz4: double free: 0x[0-9a-f]+ passed to");
+  void *late[] = {b, a, a};
+  EXPECT_DEATH(hz4_small_give(kClass, late, 3, false), "hz4: double free: 0x[0-9a-f]+ passed to");
+  give({a, b, c});
+}
+
+TEST_F(SmallShards, WhatLiesFreeElsewhereIsFetchedBeforeANewSpanIsMade) {
+  // A few blocks stay, so that the spans do.
+  std::vector<void *> all = take(2, 120), stay;
+  stay.reserve(1 << 10);
+  for (unsigned i = 0; i < 120; i += 20) {
+    stay.push_back(all[i]);
+    hz4_small_give(kClass, &all[i + 1], 19, false);
+  }
+  uint64_t made = hz4_small_central[5][kClass].spans_made;
+  std::vector<void *> fetched = take(5, 20);
+  for (void *p : fetched)
+    EXPECT_EQ(shard_of(p), 2u);
+  EXPECT_EQ(hz4_small_central[5][kClass].spans_made, made);
+  give(fetched);
+  // Nobody waits for a shard that somebody works on.
+  std::atomic<int> stage{0};
+  std::thread holder([&] {
+    hz_lock_acquire(&hz4_small_central[2][kClass].lock, HZ_RANK_CENTRAL);
+    stage = 1;
+    while (stage != 2)
+      std::this_thread::yield();
+    hz_lock_release(&hz4_small_central[2][kClass].lock, HZ_RANK_CENTRAL);
+  });
+  while (stage != 1)
+    std::this_thread::yield();
+  void *own[8];
+  unsigned n = hz4_small_take(kClass, 5, own, 8, &fresh);
+  stage = 2;
+  holder.join();
+  ASSERT_EQ(n, 8u);
+  EXPECT_EQ(shard_of(own[0]), 5u);
+  hz4_small_give(kClass, own, n, false);
+  give(stay);
+}
+
+// Threads on all shards pass blocks on, and give back whatever they were passed.
+TEST_F(SmallShards, NothingIsLostOrDoubledAmongThreads) {
+  constexpr unsigned kThreads = 6, kRounds = 2000;
+  std::mutex lock;
+  std::vector<void *> pool;
+  pool.reserve(1 << 16); // no block of the class under test
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < kThreads; t++)
+    threads.emplace_back([&, t] {
+      std::mt19937 random(t);
+      for (unsigned round = 0; round < kRounds; round++) {
+        void *mine[60];
+        unsigned some;
+        unsigned n = hz4_small_take(kClass, t % HZ4_SHARDS_MAX, mine, 1 + random() % 60, &some);
+        for (unsigned i = 0; i < n; i++)
+          *(uintptr_t *)mine[i] = (uintptr_t)mine[i] + t;
+        for (unsigned i = 0; i < n; i++)
+          ASSERT_EQ(*(uintptr_t *)mine[i], (uintptr_t)mine[i] + t) << "another thread has it too";
+        std::unique_lock<std::mutex> hold(lock);
+        pool.insert(pool.end(), mine, mine + n);
+        std::shuffle(pool.end() - n, pool.end(), random);
+        std::vector<void *> back;
+        back.reserve(1 << 10);
+        while (pool.size() > 200 && back.size() < 150) {
+          std::swap(pool[random() % pool.size()], pool.back());
+          back.push_back(pool.back());
+          pool.pop_back();
+        }
+        hold.unlock();
+        give(back);
+      }
+    });
+  for (std::thread &t : threads)
+    t.join();
+  EXPECT_TRUE(hz4_small_is_valid(kClass));
+  give(pool);
+}
 
 TEST(SmallIndex, ReciprocalsDivideExactly) {
   ASSERT_TRUE(hz4_init());

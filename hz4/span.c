@@ -92,16 +92,21 @@ void hz4_span_raise_limit(struct hz4_span *s, unsigned cls) {
     hz_store_relaxed(&hz_arena.granules[first + i].limit16, limit16);
 }
 
-struct hz4_place hz4_span_find(unsigned cls, void *p) {
-  uint64_t g = hz_granule_of(p);
-  const struct hz_granule *record = &hz_arena.granules[g];
-  unsigned index = hz_load_relaxed(&record->index);
-  uint32_t offset =
-      (uint32_t)index << HZ_GRANULE_SHIFT | (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
+unsigned hz4_span_index(unsigned cls, const void *p) {
+  const struct hz_granule *record = &hz_arena.granules[hz_granule_of(p)];
   // The record changed while the block lay in a cache: its span went away under it, which only a
   // second free of a block that had gone back already can do.
   if (HZ_UNLIKELY(hz_load_relaxed(&record->tag) != cls))
     hz_fail_double_free(p, hz_class_bytes(cls), hz4_api());
+  return hz_load_relaxed(&record->index);
+}
+
+struct hz4_place hz4_span_find(unsigned cls, void *p) {
+  uint64_t g = hz_granule_of(p);
+  const struct hz_granule *record = &hz_arena.granules[g];
+  unsigned index = hz4_span_index(cls, p);
+  uint32_t offset =
+      (uint32_t)index << HZ_GRANULE_SHIFT | (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
   if (HZ_UNLIKELY(!hz4_is_block_start(cls, offset) ||
                   offset / 16 >= hz_load_relaxed(&record->limit16)))
     hz_fail_invalid_free(p, hz_class_bytes(cls), hz4_api());

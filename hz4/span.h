@@ -44,7 +44,8 @@ struct hz4_span {
   uint64_t *bits;                       // Small: set = free; word[] below where it fits
   uint64_t word[HZ4_SPAN_INLINE_WORDS]; // Mid: [0] set = free, [1] set = free and purged
   uint8_t *array;                       // custody.h: bytes of small blocks; stays with the granule
-  uint32_t array_bytes;
+  uint16_t array_bytes;
+  uint8_t shard; // Small: whose lock guards it; written when it is made, read without a lock
 };
 #define HZ4_SPAN_BYTES sizeof(struct hz4_span)
 // Behind the descriptor a line of custody bytes, where the variant has them.
@@ -106,6 +107,9 @@ struct hz4_span *hz4_central_best(struct hz4_central *c);
 struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed);
 // Effect: everything up to `carved` may be handed out: the records say so from now on. Lock held.
 void hz4_span_raise_limit(struct hz4_span *s, unsigned cls);
+
+// Returns: the number of p's granule in its span; names the fault when that is none of the class.
+unsigned hz4_span_index(unsigned cls, const void *p);
 
 struct hz4_place {
   struct hz4_span *span;

@@ -7,36 +7,34 @@
 #include "hz4/depot.h"
 #include "hz4/front.h"
 #include "hz4/init.h"
-#include "hz4/mid.h"
 #include "hz4/route.h"
-#include "hz4/small.h"
+#include "hz4/shared.h"
 
 static void add_cache(struct hz4_cache *c, void *sum) {
   *(size_t *)sum += hz4_cache_bytes(c);
 }
 
-static struct hz4_central *central_of(unsigned cls) {
-  return cls < HZ4_MID_FIRST_CLASS ? &hz4_small_central[cls]
-                                   : &hz4_mid_central[cls - HZ4_MID_FIRST_CLASS];
-}
-
 static void class_stats(unsigned cls, struct hz_stats *out) {
-  struct hz4_central *c = central_of(cls);
-  size_t bytes = hz_class_bytes(cls);
-  hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
-  size_t spans = c->spans, free_blocks = c->free_blocks, carved = 0;
-  for (unsigned b = 0; b < HZ4_BUCKETS; b++)
-    for (uint32_t g = c->list[b]; g != 0; g = hz4_span_at(g - 1)->next) {
-      const struct hz4_span *s = hz4_span_at(g - 1);
-      carved += (size_t)s->blocks - s->carved; // not carved yet
-    }
-  hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  size_t bytes = hz_class_bytes(cls), spans = 0, free_blocks = 0;
+  for (unsigned shard = 0; shard < hz4_shards; shard++) {
+    struct hz4_central *c = hz4_shared_central(cls, shard);
+    if (!c)
+      break;
+    hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
+    spans += c->spans, free_blocks += c->free_blocks;
+    for (unsigned b = 0; b < HZ4_BUCKETS; b++)
+      for (uint32_t g = c->list[b]; g != 0; g = hz4_span_at(g - 1)->next) {
+        const struct hz4_span *s = hz4_span_at(g - 1);
+        free_blocks += (size_t)s->blocks - s->carved; // not carved yet
+      }
+    hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
+  }
   size_t all = spans * hz_class_layout_table[cls].span_blocks;
   out->cls[cls - 1].block_bytes = bytes;
   out->cls[cls - 1].spans = spans;
-  out->cls[cls - 1].blocks_out = all - free_blocks - carved;
-  out->cls[cls - 1].blocks_free = free_blocks + carved;
-  out->span_free_bytes += (free_blocks + carved) * bytes;
+  out->cls[cls - 1].blocks_out = all - free_blocks;
+  out->cls[cls - 1].blocks_free = free_blocks;
+  out->span_free_bytes += free_blocks * bytes;
 }
 
 void hz4_stats(struct hz_stats *out) {
