@@ -3,6 +3,7 @@
 // ENOMEM and nothing else. limits_test starts it under limits; what it prints is how much it got:
 //
 //   limits_program serve MOST_MIB          as much as it gets, MOST_MIB at the most
+//   limits_program resident MOST_MIB       the same, every byte written
 //   limits_program mappings MOST_MIB       first without one mapping left (vm.max_map_count), then
 //   with limits_program crowded MOST_MIB ROOM_MIB   with all addresses taken but ROOM_MIB, since
 //   before the
@@ -61,6 +62,8 @@ __attribute__((section(".preinit_array"),
 
 // ---- blocks until there are no more; each is linked to the next, and marked at both ends
 
+static bool all_written;
+
 struct block {
   struct block *next;
   size_t bytes;
@@ -96,6 +99,8 @@ static size_t take(struct block **list, size_t most) {
       refusals++; // a smaller one may still be had
       continue;
     }
+    if (all_written)
+      memset(b, 'w', bytes);
     b->next = *list;
     b->bytes = bytes;
     ((unsigned char *)b)[bytes - 1] = (unsigned char)bytes;
@@ -190,6 +195,7 @@ int main(int argc, char **argv) {
   if (argc < 3)
     return 2;
   size_t most = strtoull(argv[2], NULL, 10) * MIB;
+  all_written = strcmp(argv[1], "resident") == 0;
   size_t got = strcmp(argv[1], "mappings") == 0 ? without_mappings(most) : serve(most);
   printf("got %zu KiB\n", got / KIB);
   return argc == 4 ? malloc_info(0, stdout) : 0;

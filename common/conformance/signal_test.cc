@@ -1,6 +1,7 @@
 // Signal handlers that interrupt the allocator anywhere. The handlers themselves do not allocate
 // (no C library allows it); what must hold is that the interrupted call goes on correctly and that
-// leaving the process from a handler works.
+// leaving the process from a handler works. Timers come where they come; a tracer comes between any
+// two instructions.
 #include "common/conformance/api.h"
 #include "common/conformance/probe.h"
 #include "common/conformance/subject.h"
@@ -11,6 +12,8 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <thread>
@@ -134,6 +137,108 @@ TEST(Signals, AbortFromAHandler) {
 TEST(Signals, ExecFromAHandler) {
   leave_from_handler([](int) { execl("/bin/true", "true", static_cast<char *>(nullptr)); },
                      rounds(20), true, 0);
+}
+
+// ---- between any two instructions
+
+// Shared by a traced child and its tracer.
+struct Traced {
+  volatile int inside;   // the child is in a call of the allocator
+  volatile int handling; // ... and in its handler
+  volatile int interrupts;
+  volatile int left;   // copies of it that left the process from the handler
+  volatile int lost;   // ... otherwise than they should
+  volatile int broken; // blocks that were not as they had been written
+};
+Traced *g_traced;
+
+// The handler lets copies of the process leave from here, in the ways that are allowed here.
+void interrupted(int) {
+  g_traced->handling = 1;
+  const int number = ++g_traced->interrupts;
+  if (number % 40 == 0) {
+    const pid_t copy = _Fork();
+    if (copy == 0) {
+      alarm(10); // only a dead-lock takes so long
+      if (number % 80 == 0)
+        std::quick_exit(43);
+      std::abort();
+    }
+    int status = 0;
+    waitpid(copy, &status, 0);
+    const bool good = number % 80 == 0 ? WIFEXITED(status) && WEXITSTATUS(status) == 43
+                                       : WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+    ++g_traced->left;
+    g_traced->lost = g_traced->lost + !good;
+  }
+  g_traced->handling = 0;
+}
+
+template <typename Call> auto while_inside(Call call) {
+  g_traced->inside = 1;
+  auto result = call();
+  g_traced->inside = 0;
+  return result;
+}
+
+// One block of each kind at a time: small, of a few pages, large; each grown once.
+[[noreturn]] void work_traced() {
+  install(SIGUSR1, interrupted);
+  ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+  raise(SIGSTOP);
+  Random random(7);
+  for (;;) {
+    const size_t size = random.log_uniform(1, random.below(8) == 0 ? 600000 : 9000);
+    const size_t more = size + 1 + random.below(size);
+    const size_t seen = size < 64 ? size : 64; // writing is stepped through as well
+    void *block = while_inside([&] { return api::malloc(size); });
+    pattern_fill(block, seen, size);
+    block = while_inside([&] { return api::realloc(block, more); });
+    g_traced->broken = g_traced->broken + (pattern_mismatch(block, seen, size) != seen);
+    while_inside([&] {
+      api::free(block);
+      return 0;
+    });
+  }
+}
+
+// Returns: whether the child stopped again, after its step or since a copy of it ended.
+bool step(pid_t child, int signal_number) {
+  int status = 0;
+  if (ptrace(PTRACE_SINGLESTEP, child, nullptr, signal_number) != 0 ||
+      waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+    return false;
+  return WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGCHLD;
+}
+
+TEST(Signals, AHandlerBetweenAnyTwoInstructions) {
+  g_traced = static_cast<Traced *>(
+      mmap(nullptr, sizeof(Traced), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const pid_t child = fork();
+  if (child == 0)
+    work_traced();
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  if (!WIFSTOPPED(status) || ptrace(PTRACE_SINGLESTEP, child, nullptr, 0) != 0) {
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    GTEST_SKIP() << "SKIPPED: this machine lets nobody trace";
+  }
+  bool stopped = waitpid(child, &status, 0) == child && WIFSTOPPED(status);
+  const int most = rounds(25000);
+  for (int i = 0, inside = 0; stopped && i < most; ++i) {
+    // Every third instruction of the allocator's, so that more of it is gone through.
+    const bool now = g_traced->inside != 0 && g_traced->handling == 0 && ++inside % 3 == 0;
+    stopped = step(child, now ? SIGUSR1 : 0);
+  }
+  EXPECT_TRUE(stopped) << "the interrupted process ended by itself";
+  kill(child, SIGKILL);
+  waitpid(child, &status, 0);
+  EXPECT_EQ(g_traced->broken, 0);
+  EXPECT_EQ(g_traced->lost, 0) << "of " << g_traced->left;
+  EXPECT_GT(g_traced->interrupts, most / 100);
+  EXPECT_GT(g_traced->left, most / 10000);
+  munmap(g_traced, sizeof(Traced));
 }
 
 sigjmp_buf g_back;
