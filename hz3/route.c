@@ -6,8 +6,10 @@
 
 #include "common/large/large.h"
 #include "hz3/init.h"
+#include "hz3/shelf.h"
 #include "hz3/span.h"
 #include "hz3/tick.h"
+#include "hz3/transfer.h"
 
 // From this size on a block that was never used is looked for before one is cleared.
 #define ZEROED_BYTES_MIN ((size_t)4096)
@@ -73,10 +75,20 @@ void *hz3_block_aligned(size_t align, size_t bytes, enum hz_api api) {
   return large_alloc(bytes, align, false);
 }
 
-// A block of a class whose bin is empty, for calloc: one that was never used need not be cleared.
+// A block that was never used, for calloc: it need not be cleared, and what a program never touches
+// of it costs no memory. NULL where one that was used lies free: to clear that is cheaper than to
+// have a page.
 static void *alloc_fresh(unsigned cls, bool *zeroed) {
-  void *p = hz3_span_take_one(hz3_cache->heap, cls, zeroed);
-  hz3_tick_maybe();
+  struct hz3_cache *c = hz3_cache_get();
+  // Relaxed: hints.
+  if (!c || *c->tops[cls] != NULL || hz_load_relaxed(&hz3_transfer[cls].blocks) != 0)
+    return NULL;
+  const struct hz3_shelf *s = hz3_shelf_here(c);
+  if (s && hz_load_relaxed(&s->rows[cls].count) != 0)
+    return NULL;
+  void *p = hz3_span_take_fresh(c->heap, cls, zeroed);
+  if (p)
+    hz3_tick_maybe();
   return p;
 }
 
@@ -86,7 +98,7 @@ void *hz3_block_zeroed(size_t bytes, enum hz_api api) {
   bool zeroed = false;
   void *p = NULL;
   unsigned cls = hz_class_of(bytes);
-  if (bytes >= ZEROED_BYTES_MIN && hz3_cache_get() && *hz3_cache->tops[cls] == NULL)
+  if (bytes >= ZEROED_BYTES_MIN)
     p = alloc_fresh(cls, &zeroed);
   if (!p)
     p = hz3_block_alloc(bytes, api);

@@ -325,21 +325,22 @@ unsigned hz3_span_take(unsigned heap, unsigned cls, void **out, unsigned want) {
   return n;
 }
 
-void *hz3_span_take_one(unsigned heap, unsigned cls, bool *zeroed) {
+void *hz3_span_take_fresh(unsigned heap, unsigned cls, bool *zeroed) {
   heap = heap_for(heap, cls);
   struct hz3_central *c = &hz3_central[heap][cls];
   void *block = NULL;
-  *zeroed = false;
+  // Relaxed: a look without the lock, which is not worth taking then.
+  if (hz_load_relaxed(&c->blocks_free) != 0)
+    return NULL;
   central_lock(c);
+  bool used = c->blocks_free != 0;
   struct hz3_span *s = c->carving != 0 ? hz3_span_of(c->carving - 1) : NULL;
-  if (s && s->zeroed && s->free == 0 && s->carved < hz3_shape[cls].span_blocks) {
+  if (!used && s && s->carved < hz3_shape[cls].span_blocks) {
+    *zeroed = s->zeroed;
     (void)central_pick_from(c, c->carving, &block + 1, 1);
-    *zeroed = true;
-  } else {
-    (void)central_pick(c, &block + 1, 1);
   }
   central_unlock(c);
-  if (!block)
+  if (!used && !block)
     (void)central_open(heap, cls, &block + 1, 1, zeroed);
   return block;
 }

@@ -80,9 +80,9 @@ void hz3_span_heap_use(unsigned heap);
 // be none. Returns: how many; 0 when memory is exhausted. Keeps errno.
 unsigned hz3_span_take(unsigned heap, unsigned cls, void **out, unsigned want);
 
-// Returns: one block, if possible one that was never used; *zeroed says whether it reads as zero
-// for that reason. NULL when memory is exhausted.
-void *hz3_span_take_one(unsigned heap, unsigned cls, bool *zeroed);
+// Returns: one block that was never used, *zeroed: whether it reads as zero for that reason. NULL
+// where blocks that were used lie free in these spans, and when memory is exhausted.
+void *hz3_span_take_fresh(unsigned heap, unsigned cls, bool *zeroed);
 
 // Effect: gives blocks back; spans that run empty return to the arena. A block that is free in its
 // span already, or whose span is no more, is a double free, named with `api`. Requires: no lock
