@@ -1,6 +1,8 @@
 #!/bin/sh
-# The instructions of the hot paths on success, ret included, of a library's malloc and free:
+# The instructions of the hot paths on success, ret included, of a library's malloc and free, operator
+# new and sized delete:
 #   fast_path_test.sh LIBRARY THREAD_MALLOC THREAD_FREE CPU_MALLOC CPU_FREE     (the most allowed)
+#                             THREAD_NEW THREAD_DELETE CPU_NEW CPU_DELETE
 # Per thread: the straight line to the first ret. Per CPU: the straight line to the jump that the low
 # bit of the thread's word takes (test $0x1, ...; jne), and from there to a ret.
 set -u
@@ -39,4 +41,8 @@ check "malloc per thread" "$(thread malloc)" "$2"
 check "free per thread" "$(thread free)" "$3"
 check "malloc per CPU" "$(cpu malloc)" "$4"
 check "free per CPU" "$(cpu free)" "$5"
+check "new per thread" "$(thread _Znwm)" "$6"
+check "sized delete per thread" "$(thread _ZdlPvm)" "$7"
+check "new per CPU" "$(cpu _Znwm)" "$8"
+check "sized delete per CPU" "$(cpu _ZdlPvm)" "$9"
 exit $status

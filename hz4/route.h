@@ -35,6 +35,7 @@ HZ_EXTERN_C_BEGIN
 // Out of line (slow.c): whatever the hot paths below do not do.
 void *hz4_alloc_slow(size_t bytes, enum hz_api api);
 void hz4_free_slow(void *p, enum hz_api api);
+void hz4_free_sized_slow(void *p, size_t align, size_t bytes, enum hz_api api);
 
 // A word that others may write while we read it, on the hot path. Plain, because the compiler folds
 // a plain load into the instruction that needs it and an atomic one never; aligned, so it is one
@@ -70,47 +71,65 @@ HZ_INLINE bool hz4_is_block(const struct hz_granule *record, intptr_t bin, const
   return hz4_is_block_start(bin, offset) && offset / 16 < HZ4_HOT_LOAD(&record->limit16);
 }
 
-HZ_INLINE void *hz4_route_alloc(size_t bytes, enum hz_api api) {
+// Returns: a block of the bin, NULL when it is empty or the size is no class's: then hz4_alloc_slow
+// may have one.
+HZ_INLINE void *hz4_route_hit(size_t bytes) {
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
-    return hz4_alloc_slow(bytes, api);
+    return NULL;
   intptr_t bin = hz_class_table[(bytes + 15) >> 4];
   uintptr_t cache = hz4_self.cache;
   void *p = HZ_LIKELY(!(cache & 1)) ? hz4_thread_pop((struct hz4_cache *)cache, bin)
                                     : hz4_cpu_pop(cache, bin);
   if (HZ_UNLIKELY(p == NULL))
-    return hz4_alloc_slow(bytes, api);
+    return NULL;
   hz4_observe_hit(bin, true);
   return p;
 }
 
-HZ_INLINE void hz4_route_free(void *p, enum hz_api api) {
+HZ_INLINE void *hz4_route_alloc(size_t bytes, enum hz_api api) {
+  void *p = hz4_route_hit(bytes);
+  return HZ_LIKELY(p != NULL) ? p : hz4_alloc_slow(bytes, api);
+}
+
+// What free and sized delete share. sized (a constant): the caller says that it is of class
+// `wanted`.
+HZ_INLINE void hz4_route_free_as(void *p, bool sized, intptr_t wanted, size_t align, size_t bytes,
+                                 enum hz_api api) {
+  const struct hz_granule *record;
+  intptr_t bin;
+  uintptr_t cache;
   uint64_t granule = hz_granule_of(p);
-  if (HZ_UNLIKELY(granule >= HZ4_HOT_LOAD(&hz_arena.end))) {
-    hz4_free_slow(p, api); // NULL is here too
-    return;
-  }
-  const struct hz_granule *record = &hz_arena.granules[granule];
-  intptr_t bin = hz4_bin_of(record);
-  uintptr_t cache = hz4_self.cache;
+  if (HZ_UNLIKELY(granule >= HZ4_HOT_LOAD(&hz_arena.end)))
+    goto slow; // NULL is here too
+  record = &hz_arena.granules[granule];
+  // The bin that the caller names is at hand sooner than that of the record.
+  bin = sized ? wanted : hz4_bin_of(record);
+  if (sized && HZ_UNLIKELY(HZ4_HOT_LOAD(&record->tag) != wanted))
+    goto slow;
+  cache = hz4_self.cache;
   if (HZ_LIKELY(!(cache & 1))) {
     // What is no class has a bin that is full for ever, so that it needs no test of its own.
     void **top = *hz4_bin((struct hz4_cache *)cache, bin);
     if (HZ_UNLIKELY(hz4_top_is_full(top)) ||
-        (!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p) || *top == p))) {
-      hz4_free_slow(p, api);
-      return;
-    }
+        (!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p) || *top == p)))
+      goto slow;
     top[1] = p;
     *hz4_bin_again((struct hz4_cache *)cache, bin) = top + 1;
-    hz4_observe_hit(bin, false);
-    return;
-  }
-  if ((!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p))) ||
-      HZ_UNLIKELY(!hz4_cpu_push(cache, bin, p))) {
-    hz4_free_slow(p, api);
-    return;
+  } else if ((!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p))) ||
+             HZ_UNLIKELY(!hz4_cpu_push(cache, bin, p))) {
+    goto slow;
   }
   hz4_observe_hit(bin, false);
+  return;
+slow:
+  if (!sized)
+    hz4_free_slow(p, api);
+  else
+    hz4_free_sized_slow(p, align, bytes, api);
+}
+
+HZ_INLINE void hz4_route_free(void *p, enum hz_api api) {
+  hz4_route_free_as(p, false, 0, 0, 0, api);
 }
 
 // ---- what the surface calls: the routes, behind the guard in `hardened`
@@ -118,18 +137,34 @@ HZ_INLINE void hz4_route_free(void *p, enum hz_api api) {
 HZ_INLINE void *hz4_alloc(size_t bytes, enum hz_api api) {
   return HZ_HARDENED ? hz_guard_alloc(HZ_MIN_ALIGN_BYTES, bytes, api) : hz4_route_alloc(bytes, api);
 }
+// The hot path of hz4_alloc alone, for operator new (common/abi): sealed blocks have none.
+#define HZ_ABI_HAS_HIT (!HZ_HARDENED)
+HZ_INLINE void *hz4_alloc_hit(size_t bytes) {
+  return hz4_route_hit(bytes);
+}
 HZ_INLINE void hz4_free(void *p, enum hz_api api) {
   if (HZ_HARDENED)
     hz_guard_free(p, api);
   else
     hz4_route_free(p, api);
 }
+// The same, and a size that the block cannot have been asked for ends the process (not in fast).
+// Sizes and alignments beyond the common case are looked at out of line.
+HZ_INLINE void hz4_free_sized(void *p, size_t align, size_t bytes, enum hz_api api) {
+  if (HZ_HARDENED)
+    hz_guard_free_sized(p, bytes, api);
+  else if (HZ_FAST)
+    hz4_route_free(p, api);
+  else if (HZ_LIKELY(align <= HZ_MIN_ALIGN_BYTES && bytes <= HZ_CLASS_MAX_BYTES))
+    hz4_route_free_as(p, true, (intptr_t)hz_class_of(bytes), align, bytes, api);
+  else
+    hz4_free_sized_slow(p, align, bytes, api);
+}
 
 void *hz4_alloc_aligned(size_t align, size_t bytes, enum hz_api api);
 void *hz4_alloc_zeroed(size_t bytes, enum hz_api api);
 void *hz4_realloc(void *p, size_t bytes, enum hz_api api);
 size_t hz4_usable(const void *p, enum hz_api api);
-void hz4_free_sized(void *p, size_t align, size_t bytes, enum hz_api api);
 bool hz4_trim(size_t keep_bytes);
 void hz4_stats(struct hz_stats *out);
 

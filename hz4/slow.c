@@ -216,14 +216,13 @@ static void size_checked(void *p, size_t align, size_t bytes, enum hz_api api) {
     hz_fail_size_mismatch(p, bytes, have, api);
 }
 
-void hz4_free_sized(void *p, size_t align, size_t bytes, enum hz_api api) {
-  if (HZ_HARDENED) {
-    hz_guard_free_sized(p, bytes, api);
+HZ_NOINLINE void hz4_free_sized_slow(void *p, size_t align, size_t bytes, enum hz_api api) {
+  if (p == NULL) {
+    hz4_observe_add(HZ4_SEEN_FREE_NULL, 1);
     return;
   }
-  if (!HZ_FAST && p != NULL)
-    size_checked(p, align, bytes, api);
-  hz4_free(p, api);
+  size_checked(p, align, bytes, api);
+  hz4_route_free(p, api);
 }
 
 bool hz4_trim(size_t keep_bytes) {
