@@ -3,7 +3,8 @@
 
 #include "common/arena/arena.h"
 #include "common/base/bits.h"
-#include "hz4/magazine.h"
+#include "hz4/cache.h"
+#include "hz4/span.h"
 
 struct hz4_bound hz4_bound;
 struct hz4_bound_counters hz4_bound_counters;
@@ -22,7 +23,9 @@ void hz4_bound_init(size_t cache_max_bytes, size_t magazine_max_bytes) {
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     size_t bytes = hz_class_bytes(cls);
     hz4_bound.cap_min[cls] = (uint8_t)hz_clamp(START_BYTES / bytes, 1, START_BLOCKS);
-    hz4_bound.cap_max[cls] = (uint8_t)hz_clamp(magazine_max_bytes / bytes, 2, HZ4_MAGAZINE_CAP_MAX);
+    hz4_bound.cap_max[cls] =
+        (uint16_t)hz_clamp(magazine_max_bytes / bytes, 2,
+                           cls < HZ4_MID_FIRST_CLASS ? HZ4_BIN_BLOCKS_MAX : HZ4_MAGAZINE_CAP_MAX);
   }
   hz4_bound_refresh();
 }

@@ -31,9 +31,9 @@ struct hz4_bound {
   size_t owner_sure; // granted whatever others have
   size_t owners_max; // beyond this nobody is granted more than owner_sure
   size_t depot_max;
-  // Capacity of a magazine, by class: where it starts and how far it may grow.
+  // Capacity of a bin (hz4_cache.cap), by class: where it starts and how far it may grow.
   uint8_t cap_min[HZ_CLASS_COUNT];
-  uint8_t cap_max[HZ_CLASS_COUNT];
+  uint16_t cap_max[HZ_CLASS_COUNT];
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 extern HZ_HIDDEN struct hz4_bound hz4_bound;
 

@@ -11,15 +11,22 @@ void hz4_cache_init(struct hz4_cache *c) {
     hz_store_relaxed(&c->top[cls], HZ4_TOP_NOTHING);
 }
 
-static size_t count_of(void **top) {
-  return hz4_top_is_real(top) ? hz4_top_count(top) : 0;
+// Read without the owner: what is no longer there may have become anything.
+static size_t loaded(const struct hz4_cache *c, unsigned cls) {
+  void **top = hz_load_relaxed(&c->top[cls]);
+  size_t n = hz4_top_is_real(top) ? hz4_top_count(top) : 0;
+  return n <= HZ4_MAGAZINE_CAP_MAX ? n : 0;
+}
+
+static size_t stacked(const struct hz4_cache *c, unsigned cls) {
+  void **top = hz_load_relaxed(&c->prev[cls]);
+  size_t n = hz4_top_is_real(top) ? hz_load_relaxed(&hz4_magazine_of(top)->stacked) : 0;
+  return n <= 2 * HZ4_BIN_BLOCKS_MAX ? n : 0;
 }
 
 size_t hz4_cache_bytes(const struct hz4_cache *c) {
   size_t bytes = 0;
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    size_t n = count_of(hz_load_relaxed(&c->top[cls])) + count_of(hz_load_relaxed(&c->prev[cls]));
-    bytes += (n <= 2 * HZ4_MAGAZINE_CAP_MAX ? n : 0) * hz_class_bytes(cls);
-  }
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    bytes += (loaded(c, cls) + stacked(c, cls)) * hz_class_bytes(cls);
   return bytes;
 }

@@ -4,8 +4,16 @@
 // `prev`, `spare` and `debt` by restartable sequences on that CPU (the first two by drains also),
 // the rest by relaxed atomics. Everybody may read (statistics).
 //
-//   top[cls]    the loaded magazine          prev[cls]   a second one, whatever its fill, or NULL
-//   Invariants: each magazine is in one bin, one prev, one spare, one stack, or one hand.
+//   top[cls] ──▶ the loaded magazine
+//   prev[cls] ─▶ a second one, whatever its fill ─▶ below it others, not empty ─▶ ... ─▶ NULL
+//
+// The stack under prev is the bin's length: what a thread allocates and frees in bulk moves between
+// it and the bin by a word, and has not left its owner.
+//
+//   Invariants: each magazine is in one bin, one stack of an owner, one spare, one stack of the
+//               depot, or one hand.
+//               blocks in a bin and its stack  <=  2 * cap (more until it next overflows, where cap
+//               was lowered)
 //               reserved == sum over classes of 2 * cap * class bytes  <=  quota, when cap >
 //               cap_min
 #ifndef HZ4_CACHE_H_
@@ -15,6 +23,9 @@
 #include "hz4/magazine.h"
 
 HZ_EXTERN_C_BEGIN
+
+// The most that cap becomes: a Small class's bin and stack hold up to twice as many blocks.
+#define HZ4_BIN_BLOCKS_MAX 2048u
 
 #define HZ4_CACHE_SHIFT 11
 #define HZ4_CACHE_BYTES ((size_t)1 << HZ4_CACHE_SHIFT)
@@ -33,7 +44,8 @@ struct hz4_cache {
   uint64_t reserved;
   uint64_t last_ms;              // of the last exchange
   uint32_t spares;               // a thread's: how many
-  uint8_t cap[HZ_CLASS_COUNT];   // of the next magazine opened; 0 = class never used here
+  uint16_t cap[HZ_CLASS_COUNT];  // half of what bin and stack may hold, and of the next magazine
+                                 // opened as much as fits; 0 = class never used here
   uint8_t trend[HZ_CLASS_COUNT]; // enum hz4_trend: the last exchange
   uint8_t used[HZ_CLASS_COUNT];  // where its top stood when the hand went by (hz4_stand)
   uint8_t swing[HZ_CLASS_COUNT]; // enum hz4_trend: the last time the loaded magazine did not do

@@ -1,7 +1,10 @@
 // What a front end does when a bin is empty or full: the same for threads and CPUs.
 //
 //   miss      previous → depot → spans          then load what was found
-//   overflow  previous → empty magazine         the full one: previous, or depot, or spans
+//   overflow  previous → empty magazine         the full one: previous; no room there: all of these
+//                                               to the depot, or spans
+//
+// previous: the stack of second magazines (cache.h).
 //
 // Owns: the order, and how capacities grow and shrink. Does not own: how a word of a bin is
 // replaced; the front end says that by hz4_front_ops. Thread rule: of the front end. In between two
@@ -9,8 +12,9 @@
 // piece and stows what it is left with.
 //
 // Capacity (slow start): a bin opens small. It doubles when misses follow each other or alternate
-// with flushes, while the owner's quota allows; it is halved, and the second magazine is not kept,
-// when flushes follow each other: then the thread only frees, and should keep little.
+// with flushes, while the owner's quota allows, and beyond two magazines only when they alternate;
+// it is halved, and the magazine that ran full is not kept, when flushes follow each other: then
+// the thread only frees, and should keep little.
 #ifndef HZ4_EXCHANGE_H_
 #define HZ4_EXCHANGE_H_
 
@@ -34,9 +38,11 @@ struct hz4_front_ops {
   // Effect: `top` is loaded. Returns: what was; HZ4_TOP_STOPPED when refused (then nothing
   // changed).
   void **(*exchange)(unsigned cls, void **top);
-  // Effect: takes the previous magazine. Returns: NULL when there is none.
+  // Effect: takes the uppermost of the second magazines, or all (linked by `below`). Returns: NULL
+  // when there is none.
   void **(*prev_take)(struct hz4_cache *c, unsigned cls);
-  // Returns: false when there is one already.
+  void **(*prev_take_all)(struct hz4_cache *c, unsigned cls);
+  // Effect: lays one more on them. Returns: false when that cannot be now.
   bool (*prev_put)(struct hz4_cache *c, unsigned cls, void **top);
   // An empty magazine; NULL when the OS refuses metadata. / Back.
   struct hz4_magazine *(*spare_get)(struct hz4_cache *c);
@@ -51,8 +57,8 @@ struct hz4_front_ops {
 #define HZ4_CLASS_SHARE 12
 
 HZ_INLINE void hz4_cap_release(struct hz4_cache *c, unsigned cls, unsigned from, unsigned to) {
-  uint8_t seen = (uint8_t)from;
-  if (from > to && hz_cas_relaxed(&c->cap[cls], &seen, (uint8_t)to)) {
+  uint16_t seen = (uint16_t)from;
+  if (from > to && hz_cas_relaxed(&c->cap[cls], &seen, (uint16_t)to)) {
     uint64_t bytes = (uint64_t)(from - to) * 2 * hz_class_bytes(cls);
     hz_sub_relaxed(&c->reserved, bytes);
     hz4_bound_reserved_add(-(int64_t)bytes);
@@ -61,7 +67,7 @@ HZ_INLINE void hz4_cap_release(struct hz4_cache *c, unsigned cls, unsigned from,
 
 // Effect: may raise the capacity. Returns: whether the quota stood in the way.
 HZ_INLINE bool hz4_cap_raise(struct hz4_cache *c, unsigned cls) {
-  uint8_t cap = hz_load_relaxed(&c->cap[cls]);
+  uint16_t cap = hz_load_relaxed(&c->cap[cls]);
   uint64_t quota = hz_load_relaxed(&hz4_bound.owner_quota);
   uint64_t reserved = hz_load_relaxed(&c->reserved);
   if (HZ_UNLIKELY(reserved > quota + quota / 4 && cap > hz4_bound.cap_min[cls])) {
@@ -82,7 +88,7 @@ HZ_INLINE bool hz4_cap_raise(struct hz4_cache *c, unsigned cls) {
   else if (!hz4_bound_reserve(reserved, need))
     return true;
   // Only the one whose swap succeeds accounts for it.
-  if (hz_cas_relaxed(&c->cap[cls], &cap, (uint8_t)want))
+  if (hz_cas_relaxed(&c->cap[cls], &cap, (uint16_t)want))
     hz_add_relaxed(&c->reserved, need);
   else
     hz4_bound_reserved_add(-(int64_t)need);
@@ -92,6 +98,19 @@ HZ_INLINE bool hz4_cap_raise(struct hz4_cache *c, unsigned cls) {
 HZ_INLINE unsigned hz4_cap(const struct hz4_cache *c, unsigned cls) {
   unsigned cap = hz_load_relaxed(&c->cap[cls]);
   return cap ? cap : hz4_bound.cap_min[cls];
+}
+// ... of the next magazine opened.
+HZ_INLINE unsigned hz4_magazine_cap(const struct hz4_cache *c, unsigned cls) {
+  return (unsigned)hz_min(hz4_cap(c, cls), HZ4_MAGAZINE_CAP_MAX);
+}
+
+// Whether the stack of second magazines may have one more, beside the one that is loaded. A look:
+// where CPUs own caches it may be another's the next moment.
+HZ_INLINE bool hz4_prev_has_room(const struct hz4_cache *c, unsigned cls) {
+  void **head = hz_load_relaxed(&c->prev[cls]);
+  unsigned stacked = head ? hz_load_relaxed(&hz4_magazine_of(head)->stacked) : 0;
+  return head == NULL ||
+         (head != HZ4_TOP_STOPPED && stacked + 2 * hz4_magazine_cap(c, cls) <= 2 * hz4_cap(c, cls));
 }
 
 // How small a bin may become whose owner only frees: what it keeps must be little beside what is
@@ -132,13 +151,34 @@ HZ_INLINE bool hz4_put_away(const struct hz4_front_ops *f, struct hz4_cache *c, 
   return false;
 }
 
+HZ_INLINE bool hz4_put_any(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                           void **top, uint64_t now_ms, bool offer) {
+  if (!hz4_top_is_empty(top))
+    return hz4_put_away(f, c, cls, top, now_ms, offer);
+  f->spare_put(c, hz4_magazine_of(top));
+  return true;
+}
+
+// Effect: the magazines of a stack, taken out, leave the owner. Returns: whether the depot had all.
+HZ_INLINE bool hz4_put_stack(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                             void **top, uint64_t now_ms, bool offer) {
+  bool passed = true;
+  for (void **below; top; top = below) {
+    below = hz4_magazine_of(top)->below;
+    passed = hz4_put_any(f, c, cls, top, now_ms, offer) && passed;
+  }
+  return passed;
+}
+
 // Effect: finds a place for a magazine that was replaced, whatever it holds.
 HZ_INLINE void hz4_stow(const struct hz4_front_ops *f, unsigned cls, void **top, bool keep) {
   if (!hz4_top_is_real(top))
     return;
   struct hz4_cache *c = f->here();
   bool empty = hz4_top_is_empty(top);
-  if ((keep || empty) && f->prev_put(c, cls, top))
+  // An empty one only where it is alone, so that it hides none.
+  bool wanted = empty ? hz_load_relaxed(&c->prev[cls]) == NULL : keep && hz4_prev_has_room(c, cls);
+  if (wanted && f->prev_put(c, cls, top))
     return;
   if (empty)
     f->spare_put(c, hz4_magazine_of(top));
@@ -154,15 +194,10 @@ HZ_INLINE void hz4_load(const struct hz4_front_ops *f, unsigned cls, void **top,
 // Effect: everything a bin holds leaves the owner. offer: the depot may have it.
 HZ_INLINE void hz4_bin_empty(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
                              uint64_t now_ms, bool offer) {
-  void **tops[2] = {f->exchange(cls, HZ4_TOP_NOTHING), f->prev_take(c, cls)};
-  for (unsigned i = 0; i < 2; i++) {
-    if (!hz4_top_is_real(tops[i]))
-      continue;
-    if (hz4_top_is_empty(tops[i]))
-      f->spare_put(c, hz4_magazine_of(tops[i]));
-    else
-      hz4_put_away(f, c, cls, tops[i], now_ms, offer);
-  }
+  void **top = f->exchange(cls, HZ4_TOP_NOTHING);
+  if (hz4_top_is_real(top))
+    hz4_put_any(f, c, cls, top, now_ms, offer);
+  hz4_put_stack(f, c, cls, f->prev_take_all(c, cls), now_ms, offer);
   hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), hz4_bound.cap_min[cls]);
 }
 
@@ -188,8 +223,11 @@ HZ_INLINE void hz4_steal_room(const struct hz4_front_ops *f, struct hz4_cache *c
   }
 }
 
+// A bin grows beyond two magazines only where it alternates: what it gave away it asks for again.
 HZ_INLINE void hz4_grow(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
-                        uint64_t now_ms) {
+                        bool alternates, uint64_t now_ms) {
+  if (!alternates && hz_load_relaxed(&c->cap[cls]) >= HZ4_MAGAZINE_CAP_MAX)
+    return;
   if (HZ_UNLIKELY(hz4_cap_raise(c, cls)))
     hz4_steal_room(f, c, cls, now_ms);
 }
@@ -253,7 +291,7 @@ HZ_INLINE void **hz4_even_out(const struct hz4_front_ops *f, unsigned cls, void 
 HZ_INLINE void *hz4_refill(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
                            void **empty) {
   void *blocks[HZ4_MAGAZINE_SLOTS];
-  unsigned cap = hz4_cap(c, cls);
+  unsigned cap = hz4_magazine_cap(c, cls);
   struct hz4_magazine *m = empty ? hz4_magazine_of(empty) : f->spare_get(c);
   unsigned n = hz4_shared_take(cls, c->shard, blocks, m ? cap : 1);
   hz4_observe_part(cls, HZ4_SEEN_REFILL_SPANS);
@@ -291,9 +329,15 @@ HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
   hz_store_relaxed(&c->drained, false);
   bool swings = hz4_swings(c, cls, HZ4_TREND_MISS);
   void **top = f->prev_take(c, cls);
+  if (top && hz4_top_is_empty(top) && hz_load_relaxed(&c->prev[cls])) {
+    f->spare_put(c, hz4_magazine_of(top)); // it was alone when it was put there
+    top = f->prev_take(c, cls);
+  }
   if (top && !hz4_top_is_empty(top)) {
+    uint64_t now_ms = hz_os_now_ms();
     hz4_observe_part(cls, HZ4_SEEN_REFILL_PREVIOUS);
-    hz4_tick(hz_os_now_ms());
+    hz_store_relaxed(&c->last_ms, now_ms); // its stacks serve: not idle
+    hz4_tick(now_ms);
     if (swings)
       top = hz4_halve(f, c, cls, top);
     void *p = *top;
@@ -302,7 +346,7 @@ HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
   }
   uint64_t now_ms = hz_os_now_ms();
   unsigned retries = 0;
-  hz4_grow(f, c, cls, now_ms);
+  hz4_grow(f, c, cls, hz_load_relaxed(&c->trend[cls]) == HZ4_TREND_FLUSH, now_ms);
   hz4_note(c, cls, HZ4_TREND_MISS, now_ms);
   hz4_tick(now_ms);
   void **full = hz4_depot_get(cls, c->shard, now_ms, &retries);
@@ -312,35 +356,54 @@ HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
 
 // ---- overflow
 
+// Effect: the second magazines leave the owner: they are full, and there may be no more of them.
+// Returns: whether the loaded one may take their place.
+HZ_INLINE bool hz4_flush(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls) {
+  uint64_t now_ms = hz_os_now_ms();
+  unsigned last = hz_load_relaxed(&c->trend[cls]);
+  bool keep = last != HZ4_TREND_FLUSH;
+  if (keep)
+    hz4_grow(f, c, cls, last == HZ4_TREND_MISS, now_ms);
+  bool passed = hz4_put_stack(f, c, cls, f->prev_take_all(c, cls), now_ms, true);
+  if (!keep && !passed) {
+    unsigned cap = hz_load_relaxed(&c->cap[cls]);
+    hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_cap_least(cls)));
+  }
+  hz4_note(c, cls, HZ4_TREND_FLUSH, now_ms);
+  hz4_tick(now_ms);
+  return keep;
+}
+
+// Returns: a second magazine with room, taken out; NULL when there is none.
+HZ_INLINE void **hz4_prev_take_roomy(const struct hz4_front_ops *f, struct hz4_cache *c,
+                                     unsigned cls) {
+  void **top = hz_load_relaxed(&c->prev[cls]);
+  if (!hz4_top_is_real(top) || hz4_top_is_full(top))
+    return NULL;
+  top = f->prev_take(c, cls);
+  if (HZ_LIKELY(!top || !hz4_top_is_full(top)))
+    return top;
+  hz4_stow(f, cls, top, true); // another thread's of this CPU, put there meanwhile
+  return NULL;
+}
+
 HZ_INLINE void hz4_overflow(const struct hz4_front_ops *f, unsigned cls, void *p) {
   struct hz4_cache *c = f->here();
   hz_store_relaxed(&c->drained, false);
   bool swings = hz4_swings(c, cls, HZ4_TREND_FLUSH);
-  void **top = f->prev_take(c, cls);
+  void **top = hz4_prev_take_roomy(f, c, cls);
   bool keep = true;
-  if (top && hz4_top_is_full(top)) {
-    uint64_t now_ms = hz_os_now_ms();
-    keep = hz_load_relaxed(&c->trend[cls]) != HZ4_TREND_FLUSH;
-    if (keep)
-      hz4_grow(f, c, cls, now_ms);
-    bool passed = hz4_put_away(f, c, cls, top, now_ms, true);
-    if (!keep && !passed) {
-      unsigned cap = hz_load_relaxed(&c->cap[cls]);
-      hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_cap_least(cls)));
-    }
-    hz4_note(c, cls, HZ4_TREND_FLUSH, now_ms);
-    hz4_tick(now_ms);
-    top = NULL;
-  }
+  if (!top && !hz4_prev_has_room(c, cls))
+    keep = hz4_flush(f, c, cls);
   if (!top) {
     struct hz4_magazine *m = f->spare_get(c);
     if (HZ_UNLIKELY(!m)) { // no metadata to be had: the block goes home at once
       hz4_shared_leave(cls, c->shard, &p, 1, 0);
       return;
     }
-    top = hz4_magazine_open(m, hz4_cap(c, cls));
+    top = hz4_magazine_open(m, hz4_magazine_cap(c, cls));
   } else if (hz4_top_is_empty(top)) {
-    top = hz4_magazine_open(hz4_magazine_of(top), hz4_cap(c, cls));
+    top = hz4_magazine_open(hz4_magazine_of(top), hz4_magazine_cap(c, cls));
     if (swings)
       top = hz4_even_out(f, cls, top);
   }

@@ -55,6 +55,13 @@ static void **exchange(unsigned cls, void **top) {
 static void **prev_take(struct hz4_cache *c, unsigned cls) {
   if (hz_load_relaxed(&c->prev[cls]) == NULL)
     return NULL;
+  return hz4_rseq_unstack(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_PREV + cls,
+                          HZ4_TOP_STOPPED);
+}
+
+static void **prev_take_all(struct hz4_cache *c, unsigned cls) {
+  if (hz_load_relaxed(&c->prev[cls]) == NULL)
+    return NULL;
   void **old = hz4_rseq_swap(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_PREV + cls, NULL,
                              HZ4_TOP_STOPPED);
   return old == HZ4_TOP_STOPPED ? NULL : old;
@@ -62,7 +69,8 @@ static void **prev_take(struct hz4_cache *c, unsigned cls) {
 
 static bool prev_put(struct hz4_cache *c, unsigned cls, void **top) {
   (void)c;
-  return hz4_rseq_fill(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_PREV + cls, top);
+  return hz4_rseq_stack(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_PREV + cls, top,
+                        hz4_top_count(top), HZ4_TOP_STOPPED);
 }
 
 static struct hz4_magazine *spare_get(struct hz4_cache *c) {
@@ -88,8 +96,8 @@ static void owe(struct hz4_cache *c, int64_t bytes) {
   }
 }
 
-static const struct hz4_front_ops cpu_ops = {hz4_cpu_here, exchange,  prev_take, prev_put,
-                                             spare_get,    spare_put, owe};
+static const struct hz4_front_ops cpu_ops = {hz4_cpu_here, exchange,  prev_take, prev_take_all,
+                                             prev_put,     spare_get, spare_put, owe};
 
 HZ_NOINLINE void *hz4_cpu_miss(unsigned cls) {
   return hz4_miss(&cpu_ops, cls);
@@ -178,8 +186,6 @@ bool hz4_cpu_init(void) {
 
 static void blocks_give(struct hz4_cache *c, unsigned cls, void **top, uint64_t now_ms,
                         size_t *bytes) {
-  if (!hz4_top_is_real(top))
-    return;
   unsigned count = hz4_top_count(top);
   hz4_shared_leave(cls, c->shard, top + 1 - count, count, now_ms);
   hz4_magazine_put(hz4_magazine_of(top), c->shard);
@@ -235,8 +241,12 @@ static size_t drain(unsigned cpu, uint64_t now_ms) {
   words_take(cpu, taken);
   hz_store_release(&c->draining, 0u);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    blocks_give(c, cls, taken[cls], now_ms, &bytes);
-    blocks_give(c, cls, taken[HZ4_WORD_PREV + cls], now_ms, &bytes);
+    if (hz4_top_is_real(taken[cls]))
+      blocks_give(c, cls, taken[cls], now_ms, &bytes);
+    for (void **below, **top = taken[HZ4_WORD_PREV + cls]; hz4_top_is_real(top); top = below) {
+      below = hz4_magazine_of(top)->below;
+      blocks_give(c, cls, top, now_ms, &bytes);
+    }
     hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), hz4_bound.cap_min[cls]);
   }
   hz4_timed_end(HZ4_TIMED_DRAIN, began);

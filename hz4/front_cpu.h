@@ -14,11 +14,15 @@
 //   push    top = bin; top full  → slow; top[1] = p;     COMMIT bin = top + 1
 //   swap    old = word; old == STOPPED → refused;        COMMIT word = new         (slow path only)
 //   fill    word != NULL → refused;                      COMMIT word = new         (slow path only)
+//   stack   STOPPED → refused; new.below = word;         COMMIT word = new         (slow path only)
+//   unstack NULL, STOPPED → refused;                     COMMIT word = word.below  (slow path only)
 //   add     sum = word + n;                              COMMIT word = sum         (slow path only)
 //
-// swap loads bins; swap and fill also serve the second magazine of a class (prev) and the spare
-// one, add the account with the depot. A slot above top that an aborted push has written is
-// nobody's: the next push overwrites it.
+// swap loads bins; stack, unstack and swap (for all of it) serve the second magazines of a class
+// (prev), swap and fill the spare one, add the account with the depot. A slot above top that an
+// aborted push has written is nobody's: the next push overwrites it. unstack may read a magazine
+// that a drain has in hand; the drain waits for it (2) before it lets go of the memory, and the
+// commit fails or comes first.
 //
 // Drain, by a thread on any CPU, for CPU k, of its bins and second magazines:
 //

@@ -24,14 +24,21 @@ static void **exchange(unsigned cls, void **top) {
 
 static void **prev_take(struct hz4_cache *c, unsigned cls) {
   void **old = c->prev[cls];
+  if (old)
+    hz_store_relaxed(&c->prev[cls], hz4_magazine_of(old)->below);
+  return old;
+}
+
+static void **prev_take_all(struct hz4_cache *c, unsigned cls) {
+  void **old = c->prev[cls];
   hz_store_relaxed(&c->prev[cls], (void **)NULL);
   return old;
 }
 
 static bool prev_put(struct hz4_cache *c, unsigned cls, void **top) {
-  if (c->prev[cls])
-    return false;
-  hz_store_relaxed(&c->prev[cls], top);
+  hz4_magazine_stack(top, c->prev[cls]);
+  // Release: a child of another thread's fork may find the word, and then finds what is below it.
+  hz_store_release(&c->prev[cls], top);
   return true;
 }
 
@@ -72,8 +79,8 @@ static void owe(struct hz4_cache *c, int64_t bytes) {
   hz_store_relaxed(&c->debt, debt);
 }
 
-static const struct hz4_front_ops thread_ops = {here,      exchange,  prev_take, prev_put,
-                                                spare_get, spare_put, owe};
+static const struct hz4_front_ops thread_ops = {here,     exchange,  prev_take, prev_take_all,
+                                                prev_put, spare_get, spare_put, owe};
 
 HZ_NOINLINE void *hz4_thread_miss(unsigned cls) {
   return hz4_miss(&thread_ops, cls);

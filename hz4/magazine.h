@@ -4,9 +4,9 @@
 // uses. Does not own: which blocks lie in them; whoever holds a magazine does. Thread rule: get and
 // put by any thread, lock-free; a magazine's words belong to its holder.
 //
-//   slot   0       1        2 ... 63-cap    64-cap ... top    ...  63
-//          header  header   unused  NULL    addresses of blocks    free slots
-//                                   ^ sentinel              ^ the last pushed
+//   slot   0       1       2       3 ... 63-cap   64-cap ... top    ...  63
+//          header  header  header  unused  NULL   addresses of blocks    free slots
+//                                          ^ sentinel             ^ the last pushed
 //
 // A magazine that is loaded is known by one word, its `top`, the address of the last slot in use:
 //   empty  <=>  *top == NULL           (the sentinel's slot)
@@ -34,11 +34,18 @@ struct hz4_magazine {
       uint8_t cls;   // of its blocks; valid in the depot
       uint8_t cap;   // written by hz4_magazine_open
       uint8_t count; // blocks in it; valid in the depot
+      // In an owner's stack of second magazines (cache.h); written before it is pushed there.
+      uint16_t stacked; // blocks in it and in those below
+      void **below;     // the top of the next, NULL for none
     };
     void *slot[HZ4_MAGAZINE_SLOTS];
   };
 };
 _Static_assert(sizeof(struct hz4_magazine) == HZ4_MAGAZINE_BYTES, "slots fill it");
+_Static_assert(HZ4_MAGAZINE_SLOTS - 1 - HZ4_MAGAZINE_CAP_MAX >= 3, "the header is no block's");
+_Static_assert(offsetof(struct hz4_magazine, stacked) == 12 &&
+                   offsetof(struct hz4_magazine, below) == 16,
+               "known to the restartable sequences");
 
 // What a bin holds that holds nothing: empty and full at once, so that both ways end in the slow
 // path.
@@ -78,6 +85,14 @@ HZ_INLINE unsigned hz4_top_count(void **top) {
 // Requires: cap and count valid (left the depot just now).
 HZ_INLINE void **hz4_magazine_top(struct hz4_magazine *m) {
   return &m->slot[HZ4_MAGAZINE_SLOTS - 1 - m->cap + m->count];
+}
+
+// Effect: m lies on the stack whose top one is `below` (NULL: none). Requires: top is the holder's.
+HZ_INLINE void hz4_magazine_stack(void **top, void **below) {
+  struct hz4_magazine *m = hz4_magazine_of(top);
+  m->below = below;
+  m->stacked = (uint16_t)(hz4_top_count(top) +
+                          (below ? hz_load_relaxed(&hz4_magazine_of(below)->stacked) : 0));
 }
 
 // Returns: an unused magazine, content undefined but for its number; NULL when the OS refuses

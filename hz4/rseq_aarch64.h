@@ -121,6 +121,56 @@ occupied:
   return false;
 }
 
+HZ_INLINE bool hz4_rseq_stack(uintptr_t offset, uintptr_t tagged, unsigned word, void **top,
+                              unsigned count, void **refused) {
+  uintptr_t bins, sum, area = hz4_rseq_area(offset), magazine = (uintptr_t)top & ~(uintptr_t)511;
+again:
+  __asm__ goto volatile(
+      HZ4_RSEQ_BEGIN "ldur %[sum], [%[bins], #15]\n\t"
+                     "cmp %[sum], %[refused]\n\t"
+                     "b.eq %l[stopped]\n\t"
+                     "str %[sum], [%[magazine], #16]\n\t"
+                     "cbz %[sum], 35f\n\t"
+                     "and %[sum], %[sum], #-512\n\t"
+                     "ldrh %w[sum], [%[sum], #12]\n"
+                     "35:\n\t"
+                     "add %w[sum], %w[sum], %w[count]\n\t"
+                     "strh %w[sum], [%[magazine], #12]\n\t"
+                     "stur %[top], [%[bins], #15]\n" // commit
+      HZ4_RSEQ_END
+      : [sum] "=&r"(sum), [bins] "=&r"(bins)
+      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [top] "r"(top),
+        [magazine] "r"(magazine), [count] "r"(count), [refused] "r"(refused)
+      : "memory", "cc"
+      : again, stopped);
+  return true;
+stopped:
+  return false;
+}
+
+HZ_INLINE void **hz4_rseq_unstack(uintptr_t offset, uintptr_t tagged, unsigned word,
+                                  void **refused) {
+  uintptr_t bins, below, area = hz4_rseq_area(offset);
+  void **old;
+again:
+  __asm__ goto volatile(
+      HZ4_RSEQ_BEGIN "ldur %[old], [%[bins], #15]\n\t"
+                     "cbz %[old], %l[none]\n\t"
+                     "cmp %[old], %[refused]\n\t"
+                     "b.eq %l[none]\n\t"
+                     "and %[below], %[old], #-512\n\t"
+                     "ldr %[below], [%[below], #16]\n\t"
+                     "stur %[below], [%[bins], #15]\n" // commit
+      HZ4_RSEQ_END
+      : [old] "=&r"(old), [bins] "=&r"(bins), [below] "=&r"(below)
+      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [refused] "r"(refused)
+      : "memory", "cc"
+      : again, none);
+  return old;
+none:
+  return NULL;
+}
+
 HZ_INLINE int64_t hz4_rseq_add(uintptr_t offset, uintptr_t tagged, unsigned word, int64_t value) {
   uintptr_t bins, area = hz4_rseq_area(offset);
   int64_t sum;

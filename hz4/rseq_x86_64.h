@@ -142,6 +142,62 @@ occupied:
   return false;
 }
 
+// Effect: the magazine known by `top`, with `count` blocks, lies on the stack whose head the CPU's
+// word is (magazine.h: stacked at 12, below at 16). Returns: false, nothing changed, when the word
+// is `refused`.
+HZ_INLINE bool hz4_rseq_stack(uintptr_t area, uintptr_t tagged, unsigned word, void **top,
+                              unsigned count, void **refused) {
+  uintptr_t bins, sum, magazine = (uintptr_t)top & ~(uintptr_t)511;
+again:
+  __asm__ goto volatile(
+      HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[sum]\n\t"
+                             "cmpq %[refused], %[sum]\n\t"
+                             "je %l[stopped]\n\t"
+                             "movq %[sum], 16(%[magazine])\n\t"
+                             "testq %[sum], %[sum]\n\t"
+                             "jz 35f\n\t"
+                             "andq $-512, %[sum]\n\t"
+                             "movzwl 12(%[sum]), %k[sum]\n"
+                             "35:\n\t"
+                             "addl %[count], %k[sum]\n\t"
+                             "movw %w[sum], 12(%[magazine])\n\t"
+                             "movq %[top], 15(%[bins],%[cls],8)\n" // commit
+      HZ4_RSEQ_END
+      : [sum] "=&r"(sum), [bins] "=&r"(bins)
+      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [top] "r"(top),
+        [magazine] "r"(magazine), [count] "r"(count), [refused] "r"(refused)
+      : "memory", "cc"
+      : again, stopped);
+  return true;
+stopped:
+  return false;
+}
+
+// Effect: the head leaves the stack. Returns: it; NULL when there is none or the word is `refused`.
+HZ_INLINE void **hz4_rseq_unstack(uintptr_t area, uintptr_t tagged, unsigned word, void **refused) {
+  uintptr_t bins, below;
+  void **old;
+again:
+  __asm__ goto volatile(
+      HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[old]\n\t"
+                             "testq %[old], %[old]\n\t"
+                             "jz %l[none]\n\t"
+                             "cmpq %[refused], %[old]\n\t"
+                             "je %l[none]\n\t"
+                             "movq %[old], %[below]\n\t"
+                             "andq $-512, %[below]\n\t"
+                             "movq 16(%[below]), %[below]\n\t"
+                             "movq %[below], 15(%[bins],%[cls],8)\n" // commit
+      HZ4_RSEQ_END
+      : [old] "=&r"(old), [bins] "=&r"(bins), [below] "=&r"(below)
+      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [refused] "r"(refused)
+      : "memory", "cc"
+      : again, none);
+  return old;
+none:
+  return NULL;
+}
+
 // Effect: adds to the CPU's word. Returns: the sum.
 HZ_INLINE int64_t hz4_rseq_add(uintptr_t area, uintptr_t tagged, unsigned word, int64_t value) {
   uintptr_t bins;
