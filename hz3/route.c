@@ -54,11 +54,7 @@ static void *large_alloc(size_t bytes, size_t align, bool zero) {
   return p ? p : out_of_memory();
 }
 
-HZ_NOINLINE void *hz3_alloc_slow(size_t bytes, enum hz_api api) {
-  (void)api;
-  if (bytes > HZ_CLASS_MAX_BYTES)
-    return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
-  unsigned cls = hz_class_of(bytes);
+HZ_NOINLINE void *hz3_class_slow(unsigned cls) {
   struct hz3_cache *c = hz3_cache_get();
   if (!c && !hz3_init_ensure())
     return out_of_memory();
@@ -66,12 +62,19 @@ HZ_NOINLINE void *hz3_alloc_slow(size_t bytes, enum hz_api api) {
   return p ? p : out_of_memory();
 }
 
+HZ_NOINLINE void *hz3_alloc_slow(size_t bytes, enum hz_api api) {
+  (void)api;
+  if (bytes > HZ_CLASS_MAX_BYTES)
+    return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
+  return hz3_class_slow(hz_class_of(bytes));
+}
+
 void *hz3_block_aligned(size_t align, size_t bytes, enum hz_api api) {
   if (align <= HZ_MIN_ALIGN_BYTES)
     return hz3_block_alloc(bytes, api);
   unsigned cls = hz_class_of_aligned(bytes, align);
   if (cls != HZ_CLASS_NONE)
-    return hz3_block_alloc(hz_class_bytes(cls), api);
+    return hz3_class_alloc(cls);
   return large_alloc(bytes, align, false);
 }
 

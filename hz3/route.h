@@ -20,6 +20,7 @@ HZ_EXTERN_C_BEGIN
 // Out of line, in tail position. Each serves any request, also those that the hot path should have
 // served, and sets errno to ENOMEM when it returns NULL.
 void *hz3_alloc_slow(size_t bytes, enum hz_api api);
+void *hz3_class_slow(unsigned cls); // of hz3_class_alloc
 void hz3_free_slow(void *p, enum hz_api api);
 void hz3_free_sized_slow(void *p, size_t align, size_t bytes, enum hz_api api);
 
@@ -42,12 +43,8 @@ HZ_INLINE bool hz3_is_block(const struct hz_granule *record, uint32_t at, size_t
   return hz3_is_block_start(at, cls) && at >> 4 < HZ3_PEEK(record->limit16);
 }
 
-// Returns: a block from this thread's bin, NULL when that is empty or the size is not cached: then
-// hz3_alloc_slow may have one.
-HZ_INLINE void *hz3_block_hit(size_t bytes) {
-  if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
-    return NULL;
-  size_t cls = hz_class_table[(bytes + 15) >> 4];
+// Returns: a block from this thread's bin, NULL when that is empty.
+HZ_INLINE void *hz3_class_hit(size_t cls) {
   struct hz3_cache *c = hz3_cache;
   void **top = HZ3_PEEK(c->tops[cls]);
   void *p = *top;
@@ -57,6 +54,19 @@ HZ_INLINE void *hz3_block_hit(size_t bytes) {
   if (HZ_OBSERVE)
     c->counts.allocs[hz3_part_of(cls)]++;
   return p;
+}
+
+// The same by size, and NULL when that is not cached: hz3_alloc_slow may have a block.
+HZ_INLINE void *hz3_block_hit(size_t bytes) {
+  if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
+    return NULL;
+  return hz3_class_hit(hz_class_table[(bytes + 15) >> 4]);
+}
+
+// Effect, errors: malloc's. Returns: a block of the class, which need not be one of requests.
+HZ_INLINE void *hz3_class_alloc(unsigned cls) {
+  void *p = hz3_class_hit(cls);
+  return HZ_LIKELY(p != NULL) ? p : hz3_class_slow(cls);
 }
 
 // Effect, errors: malloc's. Returns: a block aligned to 16, or NULL and ENOMEM.

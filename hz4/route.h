@@ -34,6 +34,7 @@ HZ_EXTERN_C_BEGIN
 
 // Out of line (slow.c): whatever the hot paths below do not do.
 void *hz4_alloc_slow(size_t bytes, enum hz_api api);
+void *hz4_class_slow(unsigned cls, enum hz_api api); // of hz4_class_alloc
 void hz4_free_slow(void *p, enum hz_api api);
 void hz4_free_sized_slow(void *p, size_t align, size_t bytes, enum hz_api api);
 
@@ -58,7 +59,7 @@ bool hz4_route_enter(void);
 // out. Each field of the record is a load of its own: they lie in one line, none waits for another,
 // and the compiler folds them into the instructions that need them.
 
-// Requires: granule < hz_arena.end. Returns: the tag as a signed byte: 1..88 a class; 0, -1, -2 no
+// Requires: granule < hz_arena.end. Returns: the tag as a signed byte: 1..103 a class; 0, -1, -2 no
 // bin of ours.
 HZ_INLINE intptr_t hz4_bin_of(const struct hz_granule *record) {
   return (int8_t)HZ4_HOT_LOAD(&record->tag);
@@ -71,12 +72,8 @@ HZ_INLINE bool hz4_is_block(const struct hz_granule *record, intptr_t bin, const
   return hz4_is_block_start(bin, offset) && offset / 16 < HZ4_HOT_LOAD(&record->limit16);
 }
 
-// Returns: a block of the bin, NULL when it is empty or the size is no class's: then hz4_alloc_slow
-// may have one.
-HZ_INLINE void *hz4_route_hit(size_t bytes) {
-  if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
-    return NULL;
-  intptr_t bin = hz_class_table[(bytes + 15) >> 4];
+// Returns: a block of the bin, NULL when it is empty.
+HZ_INLINE void *hz4_class_hit(intptr_t bin) {
   uintptr_t cache = hz4_self.cache;
   void *p = HZ_LIKELY(!(cache & 1)) ? hz4_thread_pop((struct hz4_cache *)cache, bin)
                                     : hz4_cpu_pop(cache, bin);
@@ -84,6 +81,19 @@ HZ_INLINE void *hz4_route_hit(size_t bytes) {
     return NULL;
   hz4_observe_hit(bin, true);
   return p;
+}
+
+// The same by size, and NULL when that is no class's: hz4_alloc_slow may have a block.
+HZ_INLINE void *hz4_route_hit(size_t bytes) {
+  if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
+    return NULL;
+  return hz4_class_hit(hz_class_table[(bytes + 15) >> 4]);
+}
+
+// A block of the class, which need not be one of requests.
+HZ_INLINE void *hz4_class_alloc(unsigned cls, enum hz_api api) {
+  void *p = hz4_class_hit((intptr_t)cls);
+  return HZ_LIKELY(p != NULL) ? p : hz4_class_slow(cls, api);
 }
 
 HZ_INLINE void *hz4_route_alloc(size_t bytes, enum hz_api api) {

@@ -21,7 +21,7 @@
   "str %[bins], [%[area], #8]\n"                                                                   \
   "31:\n\t"                                                                                        \
   "ldr %w[bins], [%[area], #4]\n\t"                                                                \
-  "add %[bins], %[tagged], %[bins], lsl #11\n\t"                                                   \
+  "add %[bins], %[tagged], %[bins], lsl #12\n\t"                                                   \
   "add %[bins], %[bins], %[cls], lsl #3\n\t"
 
 // The word before 34: brk #0x45e0, the signature.

@@ -21,7 +21,7 @@
   "movq %[" bins "], %%fs:8(%[area])\n"                                                            \
   "31:\n\t"                                                                                        \
   "movl %%fs:4(%[area]), %k[" bins "]\n\t"                                                         \
-  "shlq $11, %[" bins "]\n\t"                                                                      \
+  "shlq $12, %[" bins "]\n\t"                                                                      \
   "addq %[tagged], %[" bins "]\n\t"
 
 // The bytes before 34: ud1 with the signature 0x53053053 as its operand.

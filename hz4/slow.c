@@ -68,6 +68,13 @@ HZ_NOINLINE void *hz4_alloc_slow(size_t bytes, enum hz_api api) {
   return class_alloc(hz_class_of(bytes));
 }
 
+HZ_NOINLINE void *hz4_class_slow(unsigned cls, enum hz_api api) {
+  if (HZ_UNLIKELY(!hz4_route_enter()))
+    return no_memory();
+  hz4_self.api = (uint8_t)api;
+  return class_alloc(cls);
+}
+
 // ---- free
 
 // Names why p cannot be freed. Requires: p is in the arena, its tag no class.
@@ -153,7 +160,7 @@ void *hz4_alloc_aligned(size_t align, size_t bytes, enum hz_api api) {
     return hz4_alloc(bytes, api);
   unsigned cls = hz_class_of_aligned(bytes, align);
   if (cls != HZ_CLASS_NONE)
-    return hz4_alloc(hz_class_bytes(cls), api);
+    return hz4_class_alloc(cls, api);
   if (HZ_UNLIKELY(!hz4_route_enter()))
     return no_memory();
   // A block that only its alignment makes large must still be larger than the classes, for realloc.

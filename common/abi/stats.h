@@ -9,7 +9,7 @@
 
 HZ_EXTERN_C_BEGIN
 
-#define HZ_STATS_CLASSES 96
+#define HZ_STATS_CLASSES 104
 #define HZ_STATS_PAIRS 96
 
 // One figure of the `observe` variant: printed as KEY=value behind [TAG] at exit, and as

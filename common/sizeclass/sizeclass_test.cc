@@ -4,24 +4,53 @@
 
 namespace {
 
+// What a class of requests would have without stagger.
+size_t plain_bytes(unsigned cls) {
+  if (cls <= 8)
+    return 16u * cls;
+  const size_t low = size_t{128} << (cls - 9) / 8;
+  return low + ((cls - 9) % 8 + 1) * low / 8;
+}
+bool is_staggered(size_t plain) {
+  return plain < 65536 && plain % 4096 == 0;
+}
+
 TEST(SizeClass, BlockSizesRiseInMultiplesOfSixteen) {
   EXPECT_EQ(hz_class_bytes(HZ_CLASS_NONE), 0u);
   EXPECT_EQ(hz_class_bytes(HZ_CLASS_FIRST), (size_t)HZ_MIN_ALIGN_BYTES);
-  EXPECT_EQ(hz_class_bytes(HZ_CLASS_LAST), HZ_CLASS_MAX_BYTES);
+  EXPECT_EQ(hz_class_bytes(HZ_CLASS_REQUEST_LAST), HZ_CLASS_MAX_BYTES);
   for (unsigned cls = 1; cls <= HZ_CLASS_LAST; cls++) {
-    EXPECT_GT(hz_class_bytes(cls), hz_class_bytes(cls - 1));
     EXPECT_EQ(hz_class_bytes(cls) % 16, 0u);
+    if (cls != HZ_CLASS_REQUEST_LAST + 1) {
+      EXPECT_GT(hz_class_bytes(cls), hz_class_bytes(cls - 1));
+    }
   }
 }
 
 TEST(SizeClass, EightPerDoublingAbove128) {
-  for (unsigned cls = 1; cls <= 8; cls++)
-    EXPECT_EQ(hz_class_bytes(cls), 16u * cls);
-  unsigned cls = 9;
-  for (size_t low = 128; low < HZ_CLASS_MAX_BYTES; low *= 2)
-    for (unsigned step = 1; step <= 8; step++)
-      EXPECT_EQ(hz_class_bytes(cls++), low + step * low / 8);
+  for (unsigned cls = 1; cls <= HZ_CLASS_REQUEST_LAST; cls++) {
+    const size_t plain = plain_bytes(cls);
+    EXPECT_EQ(hz_class_bytes(cls), plain + (is_staggered(plain) ? HZ_CLASS_STAGGER_BYTES : 0));
+  }
+}
+
+TEST(SizeClass, WhatIsStaggeredHasAnAlignedTwin) {
+  unsigned cls = HZ_CLASS_REQUEST_LAST + 1;
+  for (unsigned request = 1; request <= HZ_CLASS_REQUEST_LAST; request++) {
+    if (is_staggered(plain_bytes(request))) {
+      EXPECT_EQ(hz_class_bytes(cls++), plain_bytes(request));
+    }
+  }
   EXPECT_EQ(cls, HZ_CLASS_COUNT);
+}
+
+// Blocks of a span that begin in the same set of a cache of 64 sets: as few as can be.
+TEST(SizeClass, NeighboursBeginInOtherSetsOfTheCache) {
+  for (unsigned cls = 1; hz_class_bytes(cls) < 65536; cls++) {
+    if (hz_class_bytes(cls) >= 4096) {
+      EXPECT_NE(hz_class_bytes(cls) % 4096, 0u) << cls;
+    }
+  }
 }
 
 TEST(SizeClass, EveryRequestGetsTheSmallestClassThatHoldsIt) {
@@ -29,7 +58,7 @@ TEST(SizeClass, EveryRequestGetsTheSmallestClassThatHoldsIt) {
   for (size_t bytes = 1; bytes <= HZ_CLASS_MAX_BYTES; bytes++) {
     unsigned cls = hz_class_of(bytes);
     ASSERT_GE(cls, HZ_CLASS_FIRST);
-    ASSERT_LE(cls, HZ_CLASS_LAST);
+    ASSERT_LE(cls, HZ_CLASS_REQUEST_LAST);
     ASSERT_GE(hz_class_bytes(cls), bytes);
     ASSERT_LT(hz_class_bytes(cls - 1), bytes);
   }
@@ -38,7 +67,7 @@ TEST(SizeClass, EveryRequestGetsTheSmallestClassThatHoldsIt) {
 TEST(SizeClass, WasteIsBounded) {
   for (size_t bytes = 129; bytes <= HZ_CLASS_MAX_BYTES; bytes++) {
     size_t block = hz_class_bytes(hz_class_of(bytes));
-    ASSERT_LE((block - bytes) * 9, block) << bytes;
+    ASSERT_LE((block - bytes) * 9, block + 9 * HZ_CLASS_STAGGER_BYTES) << bytes;
   }
   for (size_t bytes = 1; bytes <= 128; bytes++)
     ASSERT_LT(hz_class_bytes(hz_class_of(bytes)) - bytes, 16u);
@@ -64,8 +93,9 @@ TEST(SizeClass, AlignedRequestsGetTheSmallestClassOfThatAlignment) {
   for (size_t align = 1; align <= 65536; align *= 2) {
     for (size_t bytes = 0; bytes <= HZ_CLASS_MAX_BYTES; bytes += bytes < 4096 ? 1 : 509) {
       unsigned expected = HZ_CLASS_NONE;
-      for (unsigned cls = HZ_CLASS_LAST; cls >= 1; cls--)
-        if (hz_class_bytes(cls) >= bytes && hz_class_bytes(cls) % align == 0)
+      for (unsigned cls = 1; cls <= HZ_CLASS_LAST; cls++)
+        if (hz_class_bytes(cls) >= bytes && hz_class_bytes(cls) % align == 0 &&
+            (expected == HZ_CLASS_NONE || hz_class_bytes(cls) < hz_class_bytes(expected)))
           expected = cls;
       ASSERT_EQ(hz_class_of_aligned(bytes, align), expected) << bytes << " aligned to " << align;
     }
@@ -74,6 +104,8 @@ TEST(SizeClass, AlignedRequestsGetTheSmallestClassOfThatAlignment) {
 
 TEST(SizeClass, AlignmentBeyondAGranuleIsNotACachedBlocks) {
   EXPECT_EQ(hz_class_of_aligned(1, 65536), hz_class_of(65536));
+  EXPECT_EQ(hz_class_bytes(hz_class_of_aligned(8192, 4096)), 8192u);
+  EXPECT_EQ(hz_class_of_aligned(8192, 64), hz_class_of_aligned(8192, 4096));
   EXPECT_EQ(hz_class_of_aligned(65537, 65536), hz_class_of(131072));
   EXPECT_EQ(hz_class_of_aligned(1, 131072), HZ_CLASS_NONE);
   EXPECT_EQ(hz_class_of_aligned(1, (size_t)1 << 63), HZ_CLASS_NONE);
