@@ -178,9 +178,12 @@ static void *move_block(void *p, size_t keep, size_t bytes, enum hz_api api) {
 
 static void *large_realloc(void *p, size_t bytes, enum hz_api api) {
   size_t usable = hz_large_usable(p, api);
-  if (bytes < usable / 2 && bytes <= HZ_CLASS_MAX_BYTES)
-    return move_block(p, hz_min(bytes, usable), bytes, api);
-  void *q = hz_large_realloc(p, hz_max(bytes, HZ_CLASS_MAX_BYTES + 1), api);
+  // What its alignment alone made large may be small.
+  if (bytes <= HZ_CLASS_MAX_BYTES)
+    return bytes <= usable && bytes >= usable / 2
+               ? p
+               : move_block(p, hz_min(bytes, usable), bytes, api);
+  void *q = hz_large_realloc(p, bytes, api);
   hz3_tick_maybe();
   return q ? q : out_of_memory();
 }

@@ -1,6 +1,7 @@
 // The routes: which part serves, what stays in its place, what is refused.
 #include "hz3/route.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -49,6 +50,30 @@ TEST(Route, ReallocStaysWhereItFits) {
   char *back = static_cast<char *>(hz3_realloc(large, 50, HZ_API_REALLOC));
   EXPECT_STREQ(back, "kept");
   hz3_free(back, HZ_API_FREE);
+}
+
+// Large for its alignment alone: it stays where half of it is used, and is given back by its size.
+TEST(Route, ReallocOfASmallBlockOfGreatAlignment) {
+  for (size_t bytes : {64307u, 32768u, 32767u, 100u, 65537u, 100000u, 131072u, 200000u}) {
+    void *p = hz3_alloc_aligned(262144, 65536, HZ_API_ALIGNED_ALLOC);
+    ASSERT_NE(p, nullptr);
+    memset(p, 7, 65536);
+    char *q = static_cast<char *>(hz3_realloc(p, bytes, HZ_API_REALLOC));
+    ASSERT_NE(q, nullptr);
+    EXPECT_GE(hz3_usable(q, HZ_API_USABLE_SIZE), bytes);
+    EXPECT_EQ(q[std::min(bytes, size_t{65536}) - 1], 7);
+    hz3_free_sized(q, 0, bytes, HZ_API_FREE_SIZED);
+  }
+}
+
+TEST(Route, AlignedBlocksHaveTheClassOfTheirAlignment) {
+  for (size_t align = 32; align <= 4096; align *= 2)
+    for (size_t bytes = 1; bytes <= HZ_CLASS_MAX_BYTES; bytes += 1021) {
+      void *p = hz3_alloc_aligned(align, bytes, HZ_API_ALIGNED_ALLOC);
+      ASSERT_EQ(reinterpret_cast<uintptr_t>(p) % align, 0u) << align << " " << bytes;
+      ASSERT_GE(hz3_usable(p, HZ_API_USABLE_SIZE), bytes);
+      hz3_free_sized(p, align, bytes, HZ_API_FREE_ALIGNED_SIZED);
+    }
 }
 
 TEST(Route, RefusedSizesAreEnomem) {
