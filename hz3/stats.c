@@ -12,6 +12,8 @@
 #include "hz3/span.h"
 #include "hz3/transfer.h"
 
+_Static_assert(HZ_CLASS_LAST <= HZ_STATS_CLASSES, "a place for each class");
+
 static void add_class(struct hz_stats *out, unsigned cls) {
   struct hz3_span_stats spans;
   hz3_span_stats_read(cls, &spans);

@@ -59,6 +59,7 @@ struct hz4_cache {
 _Static_assert(sizeof(struct hz4_cache) <= HZ4_CACHE_BYTES,
                "CPU n's cache lies at n << HZ4_CACHE_SHIFT");
 _Static_assert(offsetof(struct hz4_cache, top) == 16, "known to the restartable sequences");
+_Static_assert(HZ4_CACHE_SHIFT == 12, "known to the restartable sequences");
 
 // Words that sequences work on, counted from top[0].
 enum {

@@ -91,8 +91,9 @@ HZ_INLINE void **hz4_magazine_top(struct hz4_magazine *m) {
 HZ_INLINE void hz4_magazine_stack(void **top, void **below) {
   struct hz4_magazine *m = hz4_magazine_of(top);
   m->below = below;
-  m->stacked = (uint16_t)(hz4_top_count(top) +
-                          (below ? hz_load_relaxed(&hz4_magazine_of(below)->stacked) : 0));
+  unsigned others = below ? hz_load_relaxed(&hz4_magazine_of(below)->stacked) : 0;
+  // Relaxed: statistics and looks for room may read it, and believe nothing of it.
+  hz_store_relaxed(&m->stacked, (uint16_t)(hz4_top_count(top) + others));
 }
 
 // Returns: an unused magazine, content undefined but for its number; NULL when the OS refuses

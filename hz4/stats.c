@@ -10,6 +10,8 @@
 #include "hz4/route.h"
 #include "hz4/shared.h"
 
+_Static_assert(HZ_CLASS_LAST <= HZ_STATS_CLASSES, "a place for each class");
+
 static void add_cache(struct hz4_cache *c, void *sum) {
   *(size_t *)sum += hz4_cache_bytes(c);
 }

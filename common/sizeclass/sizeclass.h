@@ -7,10 +7,10 @@
 //   then 8 classes per doubling up to 128 KiB:     classes 9..88
 //   for aligned requests, multiples of a page:     classes 89..103
 //
-//   class      0   no class: the tag of memory that holds no cached block; its bin is never filled
-//              1   16 B        8   128 B      9  144 B   16  256 B   24  512 B   32  1 KiB   40  2
-//              KiB
-//             48   4 KiB      56  8 KiB      64  16 KiB  72  32 KiB  80  64 KiB  88  128 KiB
+//   class 0 is none: the tag of memory that holds no cached block; its bin is never filled
+//         1  16 B        8  128 B       9  144 B      16  256 B      24  512 B      32  1 KiB
+//        40  2 KiB      48  4,160 B    56  8,256 B    64  16,448 B   72  32,832 B   80  64 KiB
+//        88  128 KiB    89  4 KiB      90  8 KiB ... 103  60 KiB
 //
 // Staggered: a block between 4 and 64 KiB whose size would be a multiple of 4 KiB is a cache line
 // longer. Else all such blocks would begin in the same few sets of the first cache, and a program

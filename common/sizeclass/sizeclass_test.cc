@@ -44,7 +44,7 @@ TEST(SizeClass, WhatIsStaggeredHasAnAlignedTwin) {
   EXPECT_EQ(cls, HZ_CLASS_COUNT);
 }
 
-// Blocks of a span that begin in the same set of a cache of 64 sets: as few as can be.
+// A cache of 64 sets of 64 bytes: what lies a multiple of 4 KiB apart begins in one set.
 TEST(SizeClass, NeighboursBeginInOtherSetsOfTheCache) {
   for (unsigned cls = 1; hz_class_bytes(cls) < 65536; cls++) {
     if (hz_class_bytes(cls) >= 4096) {
