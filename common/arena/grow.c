@@ -120,25 +120,25 @@ static bool reach(uint64_t need) {
   return true;
 }
 
-bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out) {
+enum hz_grown hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out) {
   uint64_t phase = S->window.base >> HZ_GRANULE_SHIFT;
   for (int i = 0; i < TRIES; i++) {
     uint64_t from = S->end - hz_free_run_below(&S->free, S->end);
     from = hz_align_up(from + phase, align) - phase;
     if (!reach(from + count))
-      return false;
+      return HZ_GROW_REFUSED;
     // Looked at again if the lock was given up: others may have taken what was there.
     uint64_t now = S->end - hz_free_run_below(&S->free, S->end);
     now = hz_align_up(now + phase, align) - phase;
     if (now + count > S->committed)
       continue;
     if (now + count <= S->end)
-      return false; // a run grew long enough meanwhile: the caller looks again
+      return HZ_GROW_AGAIN; // a run grew long enough meanwhile: the caller looks again
     *out = (struct hz_run){now, count, take(now, count)};
     hz_huge_on_take(now, count);
-    return true;
+    return HZ_GROWN;
   }
-  return false;
+  return HZ_GROW_REFUSED;
 }
 
 bool hz_grow_take_from(uint64_t from, uint64_t count) {

@@ -81,9 +81,9 @@ static uint64_t take_free(const struct hz_free_found *found, uint64_t count, str
   return count - dirty;
 }
 
-static bool grow(uint64_t count, uint64_t align, struct hz_run *out) {
+static enum hz_grown grow(uint64_t count, uint64_t align, struct hz_run *out) {
   S->coming += count;
-  bool grown = hz_grow_take(count, align, out);
+  enum hz_grown grown = hz_grow_take(count, align, out);
   S->coming -= count;
   return grown;
 }
@@ -106,10 +106,13 @@ static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out, uin
     }
     bool others = others_at_work();
     uint64_t free_before = S->free.free;
-    if (grow(count, align, out)) {
+    enum hz_grown grown = grow(count, align, out);
+    if (grown == HZ_GROWN) {
       *clean = count; // nearly: a run that ended at the frontier may be among it
       return true;
     }
+    if (grown == HZ_GROW_AGAIN)
+      continue;
     // What others were purging may be back by now, what they are purging now will be; refused is
     // refused only when nothing of that kind was going on.
     if (others_at_work())

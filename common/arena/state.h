@@ -137,8 +137,9 @@ void hz_arena_event(void);
 // ---- grow.c. Requires: lock held (given up during system calls).
 
 // Effect: takes granules at the frontier, growing it when it must; a free run that ends there is
-// used first. Returns: false when refused.
-bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out);
+// used first. Returns: HZ_GROW_AGAIN when a free run that is long enough turned up meanwhile.
+enum hz_grown { HZ_GROWN, HZ_GROW_AGAIN, HZ_GROW_REFUSED };
+enum hz_grown hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out);
 // Effect: takes [from, from+count), which ends beyond `end`, whose part below `end` is free.
 // Returns: false when that is not so, or refused.
 bool hz_grow_take_from(uint64_t from, uint64_t count);
