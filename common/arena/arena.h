@@ -97,12 +97,22 @@ struct hz_run {
 // Returns: false when memory, the window or the memory limit is exhausted. Keeps errno.
 bool hz_run_alloc(uint64_t count, uint64_t align, struct hz_run *out);
 
+// Effect: as hz_run_alloc, but only a free run whose first `filled` granules are resident: who
+// writes there meets no page fault. Returns: false when there is none; nothing is grown or purged.
+bool hz_run_alloc_filled(uint64_t count, uint64_t filled, struct hz_run *out);
+
+// Returns: how many granules the program has given back and come back for of late (purge.c); so
+// much it will be allowed to keep.
+uint64_t hz_runs_returned(void);
+
 // Effect: takes a run back (or the part of one: any granules that the caller holds). Sets its
 // records to tag NONE. Merges with free neighbours. May purge other runs (system calls): hold no
 // lock. What stays resident among free runs is bounded: at most 1 MiB (up to 8 MiB while
 // much is used), plus what the program is likely to take again (purge.c); the rest is purged at
 // once, oldest first.
 void hz_run_free(uint64_t granule, uint64_t count);
+// The same by a caller who takes a run next: nothing is purged before.
+void hz_run_free_for_next(uint64_t granule, uint64_t count);
 // The same for a run whose pages hold nothing any more (its caller purged it).
 void hz_run_free_purged(uint64_t granule, uint64_t count);
 // The same for a run into or out of which pages were moved (hz_os_move_pages). Moved pages are a

@@ -4,7 +4,6 @@
 // Thread rule: lock held by the caller unless a line says otherwise, given up during system calls.
 // A run that is being purged is out of the index and noted as busy.
 //
-//   allowance = base + credit
 //   base      = of 8 MiB, peak / 64 and used / 16 the least, but 1 MiB: purges come in pieces while
 //               much is used, and when nothing is used any more next to nothing stays. No more than
 //               8 MiB, since `used` may be a block that nobody touches.
@@ -14,6 +13,12 @@
 //               interval is the purge delay), and what it took of memory that had been purged in
 //               that time, which shows that the purge was wasted. A program that frees and
 //               allocates large runs in turn keeps them.
+//   returns   : what is used fell to a half or less and rose again within 5 delays: as much as it
+//               rose, 128 MiB at the most, may stay for 5 to 10 delays more. A program that builds
+//               up, tears down and builds up again keeps its pages for the next time; one that
+//               tears down once has no return to show. Who goes idle amid such rounds keeps that
+//               much until the next call.
+//   allowance = base + the larger of credit and returns
 //   bounds    : what is used (and may be resident) and kept together stays below the recent height
 //               of `used` and a quarter (32 MiB are always allowed). Once `used` has fallen from
 //               that height by more than credit + used / 4, the program is not coming back: the
@@ -29,6 +34,8 @@
 #define FIRST_CREDIT_SHARE_OF_USED 8
 #define CREDIT_LEAST_BYTES (32 * HZ_MIB)
 #define CREDIT_SHARE_OF_USED 4
+#define PERIOD_DELAYS 5
+#define RETURN_MOST_BYTES (128 * HZ_MIB)
 // What is taken out of the index at once; the lock is given up for its purging.
 #define BATCH 16
 #define BATCH_MOST_BYTES (64 * HZ_MIB)
@@ -64,6 +71,50 @@ void hz_purge_note_taken(uint64_t dirty, uint64_t clean) {
   }
 }
 
+// How long a rise may take to count as a return, and how long it counts.
+static uint64_t period_ms(void) {
+  return (uint64_t)PERIOD_DELAYS * S->config.purge_delay_ms;
+}
+
+static void period_roll(uint64_t now_ms) {
+  uint64_t passed = now_ms - S->period_start_ms;
+  if (now_ms < S->period_start_ms || passed < period_ms())
+    return; // a late clock of another thread
+  S->returned[1] = passed >= 2 * period_ms() ? 0 : S->returned[0];
+  S->returned[0] = 0;
+  S->period_start_ms = now_ms;
+}
+
+void hz_purge_note_level(uint64_t now_ms) {
+  uint64_t level = hz_arena_filled();
+  if (level <= S->trough) {
+    S->trough = level;
+    S->trough_ms = now_ms;
+    return;
+  }
+  period_roll(now_ms);
+  if (S->trough_ms + period_ms() < now_ms) {
+    S->crest = S->trough = level; // too long ago: growth like any other
+    S->trough_ms = now_ms;
+    return;
+  }
+  if (S->trough <= S->crest / 2)
+    S->returned[0] = hz_max(S->returned[0], hz_min(level, S->crest) - S->trough);
+  if (level >= S->crest) {
+    S->crest = S->trough = level;
+    S->trough_ms = now_ms;
+  }
+}
+
+void hz_purge_forget_returns(void) {
+  S->returned[0] = S->returned[1] = 0;
+  S->crest = S->trough = hz_arena_filled();
+}
+
+uint64_t hz_purge_returned(void) {
+  return hz_min(hz_max(S->returned[0], S->returned[1]), RETURN_MOST_BYTES >> HZ_GRANULE_SHIFT);
+}
+
 uint64_t hz_purge_allowance(uint64_t now_ms) {
   if (S->config.purge_delay_ms == 0)
     return 0;
@@ -80,10 +131,17 @@ uint64_t hz_purge_allowance(uint64_t now_ms) {
       hz_min(filled / FIRST_CREDIT_SHARE_OF_USED, CREDIT_LEAST_BYTES >> HZ_GRANULE_SHIFT);
   uint64_t credit =
       hz_max(hz_min(S->taken[0] + S->taken[1], most), first > fallen ? first - fallen : 0);
-  S->falling = fallen > credit + share;
-  if (S->falling)
+  period_roll(now_ms);
+  uint64_t coming = hz_purge_returned();
+  S->falling = fallen > hz_max(credit, coming) + share;
+  if (fallen > credit + share)
     credit -= hz_min(credit, fallen - credit - share);
-  return base + credit;
+  return base + hz_max(credit, coming);
+}
+
+// How old dirty granules may become.
+static uint64_t keep_ms(void) {
+  return hz_purge_returned() != 0 ? period_ms() : S->config.purge_delay_ms;
 }
 
 void hz_purge_schedule(void) {
@@ -94,7 +152,7 @@ void hz_purge_schedule(void) {
     uint64_t near = S->interval_start_ms;
     uint64_t since =
         near + (uint64_t)(int64_t)(int32_t)(S->free.nodes[oldest].since_ms - (uint32_t)near);
-    due = hz_max(since + S->config.purge_delay_ms, S->purge_again_ms);
+    due = hz_max(since + keep_ms(), S->purge_again_ms);
   }
   due = hz_min(due, S->huge_due_ms);
   if (due != S->due_ms)
@@ -203,10 +261,11 @@ void hz_runs_tick(uint64_t now_ms) {
   if (!hz_lock_try(&S->lock, HZ_RANK_RUNS))
     return; // somebody is at it, or will tick
   interval_roll(now_ms);
+  period_roll(now_ms);
   hz_huge_tick(now_ms, false);
   uint64_t dirty = S->free.dirty, most = TICK_MOST_BYTES >> HZ_GRANULE_SHIFT;
   if (now_ms >= S->purge_again_ms)
-    hz_purge_down_to(dirty > most ? dirty - most : 0, S->config.purge_delay_ms, now_ms);
+    hz_purge_down_to(dirty > most ? dirty - most : 0, keep_ms(), now_ms);
   hz_purge_schedule();
   hz_arena_unlock();
 }
@@ -214,6 +273,7 @@ void hz_runs_tick(uint64_t now_ms) {
 size_t hz_runs_purge_all(void) {
   uint64_t now_ms = hz_os_now_ms();
   hz_arena_lock();
+  hz_purge_forget_returns();
   hz_huge_tick(now_ms, true);
   uint64_t purged = hz_purge_down_to(0, 0, now_ms);
   hz_arena_unlock();

@@ -14,10 +14,11 @@
 
 #define S (&hz_arena_state)
 
-static void note_used(uint64_t count) {
+static void note_used(uint64_t count, uint64_t now_ms) {
   S->used += count;
   S->peak_used = hz_max(S->peak_used, S->used);
   S->high[0] = hz_max(S->high[0], hz_arena_filled());
+  hz_purge_note_level(now_ms);
 }
 
 static bool others_at_work(void) {
@@ -125,18 +126,42 @@ static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out, uin
 
 bool hz_run_alloc(uint64_t count, uint64_t align, struct hz_run *out) {
   HZ_ASSERT(count > 0 && hz_is_pow2(align));
-  uint64_t clean = 0;
+  uint64_t clean = 0, now_ms = hz_os_now_ms();
   hz_arena_lock();
   bool done = (HZ_LIKELY(S->window.granules != 0) || hz_arena_window_again()) &&
               count <= S->window.granules && align <= S->window.granules &&
               alloc_locked(count, align, out, &clean);
   if (done)
-    note_used(count);
+    note_used(count, now_ms);
   bool ask = done && hz_huge_blocks_may_ask(count, clean);
   hz_arena_unlock();
   if (HZ_UNLIKELY(ask))
     hz_huge_block(out->granule, count);
   return done;
+}
+
+bool hz_run_alloc_filled(uint64_t count, uint64_t filled, struct hz_run *out) {
+  HZ_ASSERT(count >= filled && filled > 0);
+  struct hz_free_found found;
+  uint64_t now_ms = hz_os_now_ms();
+  hz_arena_lock();
+  bool done = filled <= S->free.dirty && count <= S->free.free &&
+              hz_free_find(&S->free, HZ_FREE_WARM, count, 1, 0, &found) &&
+              hz_free_dirty_in(&S->free, found.start, filled) == filled &&
+              room_under_limit(0) >= count - filled;
+  if (done) {
+    take_free(&found, count, out);
+    note_used(count, now_ms);
+  }
+  hz_arena_unlock();
+  return done;
+}
+
+uint64_t hz_runs_returned(void) {
+  hz_arena_lock();
+  uint64_t granules = hz_purge_returned();
+  hz_arena_unlock();
+  return granules;
 }
 
 static void records_clear(uint64_t granule, uint64_t count) {
@@ -147,13 +172,29 @@ static void records_clear(uint64_t granule, uint64_t count) {
     hz_store_relaxed(&hz_arena.granules[g].tag, (uint8_t)HZ_TAG_NONE);
 }
 
+// Effect: a resident run is free. Requires: lock held, records cleared.
+static void put_dirty(uint64_t granule, uint64_t count, uint64_t now_ms) {
+  S->used -= count;
+  hz_purge_note_level(now_ms);
+  hz_free_put(&S->free, granule, count, true, (uint32_t)now_ms);
+}
+
+void hz_run_free_for_next(uint64_t granule, uint64_t count) {
+  HZ_ASSERT(count > 0 && granule + count <= hz_load_relaxed(&hz_arena.end));
+  records_clear(granule, count);
+  uint64_t now_ms = hz_os_now_ms();
+  hz_arena_lock();
+  put_dirty(granule, count, now_ms);
+  hz_purge_schedule();
+  hz_arena_unlock();
+}
+
 void hz_run_free(uint64_t granule, uint64_t count) {
   HZ_ASSERT(count > 0 && granule + count <= hz_load_relaxed(&hz_arena.end));
   records_clear(granule, count);
   uint64_t now_ms = hz_os_now_ms();
   hz_arena_lock();
-  S->used -= count;
-  hz_free_put(&S->free, granule, count, true, (uint32_t)now_ms);
+  put_dirty(granule, count, now_ms);
   uint64_t allowed = hz_purge_allowance(now_ms);
   if (S->falling)
     hz_huge_tick(now_ms, true);
@@ -199,6 +240,7 @@ void hz_runs_note_empty(int64_t granules) {
   hz_arena_lock();
   S->empty += (uint64_t)granules;
   HZ_ASSERT(S->empty <= S->used);
+  hz_purge_forget_returns();
   hz_arena_unlock();
 }
 
@@ -217,6 +259,7 @@ bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {
     return false;
   if (want == 0)
     return true;
+  uint64_t now_ms = hz_os_now_ms();
   hz_arena_lock();
   uint64_t free = hz_free_run_at(&S->free, from);
   bool done = false;
@@ -233,7 +276,7 @@ bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {
     S->coming -= want;
   }
   if (done)
-    note_used(want);
+    note_used(want, now_ms);
   bool ask = done && hz_huge_blocks_may_ask(want, clean);
   hz_arena_unlock();
   if (HZ_UNLIKELY(ask))

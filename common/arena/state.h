@@ -65,12 +65,17 @@ struct hz_arena_state {
 
   // Retention (purge.c).
   uint64_t interval_start_ms;
-  uint64_t taken[2];       // granules of dirty, or purged in vain: this interval, the one before
-  uint64_t purged[2];      // granules purged in these intervals and not taken again
-  uint64_t high[2];        // largest used - empty: this interval, the one before
-  bool falling;            // used - empty is far below its recent height: nobody comes back soon
-  uint64_t purge_again_ms; // the kernel refused a purge: not before this time
-  uint64_t due_ms;         // when a tick has work, UINT64_MAX: never; also read without the lock
+  uint64_t taken[2];  // granules of dirty, or purged in vain: this interval, the one before
+  uint64_t purged[2]; // granules purged in these intervals and not taken again
+  uint64_t high[2];   // largest used - empty: this interval, the one before
+  bool falling;       // used - empty is far below its recent height: nobody comes back soon
+  // Returns: used - empty fell to a half of `crest` or less, to `trough`, and rose again from it.
+  uint64_t crest, trough;   // the height; the lowest level since
+  uint64_t trough_ms;       // when the level last was that low
+  uint64_t returned[2];     // the largest such rise: this period, the one before
+  uint64_t period_start_ms; // of returned[0]
+  uint64_t purge_again_ms;  // the kernel refused a purge: not before this time
+  uint64_t due_ms;          // when a tick has work, UINT64_MAX: never; also read without the lock
 
   // Huge pages (huge.c). Written by the thread that grows; granules.
   uint64_t huge_first;    // the lowest that was ever asked for; UINT64_MAX: none
@@ -154,6 +159,12 @@ void hz_grow_skip(uint64_t to);
 uint64_t hz_purge_down_to(uint64_t keep, uint64_t min_age_ms, uint64_t now_ms);
 // Effect: notes that granules left free runs.
 void hz_purge_note_taken(uint64_t dirty, uint64_t clean);
+// Effect: notes the level of what is used, after every change of it.
+void hz_purge_note_level(uint64_t now_ms);
+// Effect: the level is where it is, whatever it was.
+void hz_purge_forget_returns(void);
+// Returns: what the program has come back for of late, in granules.
+uint64_t hz_purge_returned(void);
 // How many dirty granules may stay.
 uint64_t hz_purge_allowance(uint64_t now_ms);
 // Effect: sets due_ms after the list of warm runs changed.
