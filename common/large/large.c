@@ -18,20 +18,23 @@
 #include "common/os/os.h"
 
 enum {
-  EXACT_COUNTS = 16,     // bins of one granule count each, then eight per doubling
-  BINS_PER_DOUBLING = 8, //
-  DOUBLINGS = 2,         // up to 64 granules = 4 MiB: a larger block is worth a lock, and among the
-                         // free runs it joins its neighbours and serves any size
-  BINS = EXACT_COUNTS + BINS_PER_DOUBLING * DOUBLINGS + 1,
+  // Up to 16 granules = 1 MiB: a larger block is worth a lock, and among the free runs it joins its
+  // neighbours and serves any size.
+  COUNT_MAX = 16,
+  BINS = COUNT_MAX + 1, // one for each granule count
   SLOTS = 16,
   STAMP_SHIFT_MS = 5, // a stamp is 32 ms; 16 bits of them last 35 minutes
   EVICTIONS_PER_PUT = 4,
   // Below this a copy is cheaper than a page-table move and the fault it leaves behind.
   MOVE_GRANULES_MIN = 8,
+  // Up to this it is cheaper also where the copy's pages are there already.
+  COPY_GRANULES_MOST = 128,
+  // A tail of so much, and most of its block, is given back at once: who shrinks a block that far
+  // means the memory.
+  PURGE_TAIL_GRANULES = 128,
   // From this size on, fresh pages cost less memory than clearing old ones costs time.
   PURGE_TO_ZERO_BYTES = 2 * 1024 * 1024,
 };
-#define COUNT_MAX ((uint64_t)1 << (DOUBLINGS + 4))
 // hz_granule.flags: the block's pages came from elsewhere. It is a mapping of its own until it is
 // given back (hz_run_free_moved); it is not cached, so that there are no more of those than blocks
 // alive.
@@ -129,14 +132,6 @@ static uint64_t record_claim(void *p, enum hz_api api) {
 
 // ---- the cache ----
 
-static unsigned bin_of(uint64_t count) {
-  if (count <= EXACT_COUNTS)
-    return (unsigned)count;
-  unsigned log = hz_log2_floor(count);
-  return EXACT_COUNTS + (log - 4) * BINS_PER_DOUBLING +
-         (unsigned)((count >> (log - 3)) & (BINS_PER_DOUBLING - 1));
-}
-
 static uint16_t stamp_of(uint64_t now_ms) {
   return (uint16_t)(now_ms >> STAMP_SHIFT_MS);
 }
@@ -163,18 +158,28 @@ static bool slot_take(uint64_t *slot, uint64_t seen) {
   return true;
 }
 
-// Effect: one cached block, whichever the hand meets first, goes back to the runs.
-static bool cache_evict_one(void) {
+// Effect: one cached block, whichever the hand meets first, goes back to the runs by `release`.
+// Returns: its granules, 0 when there was none.
+static uint64_t cache_evict_one(void (*release)(uint64_t granule, uint64_t count)) {
   for (unsigned tries = 0; tries < BINS * SLOTS; tries++) {
     uint32_t at = hz_add_relaxed(&totals.hand, 1) % (BINS * SLOTS);
     uint64_t *slot = &bins[at / SLOTS].slot[at % SLOTS];
     uint64_t seen = hz_load_relaxed(slot);
     if (seen == 0 || !slot_take(slot, seen))
       continue;
-    hz_run_free(word_granule(seen), word_count(seen));
-    return true;
+    release(word_granule(seen), word_count(seen));
+    return word_count(seen);
   }
-  return false;
+  return 0;
+}
+
+// Effect: what is cached joins the free runs until so much of it has, or nothing is left.
+static void cache_give_way(uint64_t count) {
+  for (uint64_t given = 0, more; given < count; given += more) {
+    more = cache_evict_one(hz_run_free_for_next);
+    if (more == 0)
+      return;
+  }
 }
 
 static size_t cache_bound(void) {
@@ -186,10 +191,10 @@ static bool cache_put(uint64_t granule, uint64_t count) {
   if (bytes > limits.cache_block_bytes || count > COUNT_MAX)
     return false;
   for (unsigned i = 0; hz_load_relaxed(&totals.cached_bytes) + bytes > cache_bound(); i++)
-    if (i == EVICTIONS_PER_PUT || !cache_evict_one())
+    if (i == EVICTIONS_PER_PUT || cache_evict_one(hz_run_free) == 0)
       return false;
   uint64_t word = word_of(granule, count, stamp_of(hz_os_now_ms()));
-  struct bin *bin = &bins[bin_of(count)];
+  struct bin *bin = &bins[count];
   for (unsigned i = 0; i < SLOTS; i++) {
     uint64_t seen = hz_load_relaxed(&bin->slot[i]);
     // Counted before it can be taken, so that the totals never fall below zero.
@@ -210,13 +215,10 @@ static bool cache_take(uint64_t count, uint64_t *granule, uint64_t *got) {
   uint64_t most = count + count / 4;
   if (count > COUNT_MAX || hz_load_relaxed(&totals.cached_blocks) == 0)
     return false;
-  unsigned last = bin_of(hz_min(most, COUNT_MAX));
-  for (unsigned b = bin_of(count); b <= last; b++) {
+  for (uint64_t b = count; b <= hz_min(most, COUNT_MAX); b++) {
     for (unsigned i = 0; i < SLOTS; i++) {
       uint64_t seen = hz_load_relaxed(&bins[b].slot[i]);
-      if (seen == 0 || word_count(seen) < count || word_count(seen) > most)
-        continue;
-      if (!slot_take(&bins[b].slot[i], seen))
+      if (seen == 0 || !slot_take(&bins[b].slot[i], seen))
         continue;
       *granule = word_granule(seen);
       *got = word_count(seen);
@@ -250,18 +252,33 @@ static uint64_t count_of(size_t bytes) {
   return hz_div_up(bytes, HZ_GRANULE_BYTES);
 }
 
-// Returns: a block that is not in the cache's debt; NULL when memory is exhausted even after the
-// cache has given back what it held.
+static void *block_of_run(const struct hz_run *run, bool zero) {
+  void *p = block_out(run->granule, run->count);
+  if (zero && !run->zeroed)
+    zero_block(p, run->count * HZ_GRANULE_BYTES);
+  return p;
+}
+
+// Returns: a block; NULL when memory is exhausted even after the cache has given back what it held.
 static void *alloc_from_runs(uint64_t count, uint64_t align, bool zero) {
   struct hz_run run;
-  if (!hz_run_alloc(count, align, &run)) {
-    if (hz_large_trim() == 0 || !hz_run_alloc(count, align, &run))
-      return NULL;
+  if (!hz_run_alloc(count, align, &run) &&
+      (hz_large_trim() == 0 || !hz_run_alloc(count, align, &run)))
+    return NULL;
+  return block_of_run(&run, zero);
+}
+
+// The same; before pages are touched that nobody had, what is resident serves, also where cached
+// blocks must join for it.
+static void *alloc_uncached(uint64_t count, bool zero) {
+  struct hz_run run;
+  hz_add_relaxed(&totals.misses, 1);
+  if (hz_load_relaxed(&totals.cached_blocks) != 0) {
+    if (hz_run_alloc_filled(count, count, &run))
+      return block_of_run(&run, zero);
+    cache_give_way(count);
   }
-  void *p = block_out(run.granule, count);
-  if (zero && !run.zeroed)
-    zero_block(p, count * HZ_GRANULE_BYTES);
-  return p;
+  return alloc_from_runs(count, 1, zero);
 }
 
 void *hz_large_alloc(size_t bytes, size_t align, bool zero) {
@@ -270,10 +287,8 @@ void *hz_large_alloc(size_t bytes, size_t align, bool zero) {
   uint64_t count = count_of(hz_max(bytes, 1)), granule, got;
   if (align > HZ_GRANULE_BYTES)
     return alloc_from_runs(count, align >> HZ_GRANULE_SHIFT, zero);
-  if (!cache_take(count, &granule, &got)) {
-    hz_add_relaxed(&totals.misses, 1);
-    return alloc_from_runs(count, 1, zero);
-  }
+  if (!cache_take(count, &granule, &got))
+    return alloc_uncached(count, zero);
   hz_add_relaxed(&totals.hits, 1);
   void *p = block_out(granule, got);
   if (zero)
@@ -308,13 +323,39 @@ static void forget(void *p, size_t bytes) {
 }
 
 static void shrink(void *p, uint64_t old_count, uint64_t new_count) {
-  uint64_t granule = hz_granule_of(p);
-  forget(hz_granule_address(granule + new_count), (old_count - new_count) * HZ_GRANULE_BYTES);
+  uint64_t granule = hz_granule_of(p), tail = granule + new_count, count = old_count - new_count;
+  forget(hz_granule_address(tail), count * HZ_GRANULE_BYTES);
   resize_counted(p, old_count, new_count);
   if (record_flags(hz_load_relaxed(record_at(granule))) & WAS_MOVED)
-    hz_run_free_moved(granule + new_count, old_count - new_count);
+    hz_run_free_moved(tail, count);
+  else if (count >= PURGE_TAIL_GRANULES && count > new_count &&
+           hz_os_purge(hz_granule_address(tail), count * HZ_GRANULE_BYTES))
+    hz_run_free_purged(tail, count);
   else
-    hz_run_free(granule + new_count, old_count - new_count);
+    hz_run_free(tail, count);
+}
+
+static void *copy_to(void *q, void *p, size_t old_bytes, enum hz_api api) {
+  memcpy(q, p, old_bytes);
+  forget(p, old_bytes);
+  hz_large_free(p, api);
+  return q;
+}
+
+static void *move_to(void *q, void *p, uint64_t old_count, uint64_t new_count, enum hz_api api) {
+  hz_run_unify(hz_granule_of(p), old_count);
+  if (!hz_os_move_pages(p, q, old_count * HZ_GRANULE_BYTES))
+    return copy_to(q, p, old_count * HZ_GRANULE_BYTES, api);
+  hz_add_relaxed(&totals.moved, 1);
+  records_set(hz_granule_of(q), new_count, WAS_MOVED);
+  uint64_t record = record_claim(p, api), granule = hz_granule_of(p);
+  uint32_t count = record_count(record);
+  block_uncount(count);
+  if (record_flags(record) & WAS_MOVED)
+    hz_run_free_moved(granule, count);
+  else
+    hz_run_free_purged(granule, count);
+  return q;
 }
 
 // Returns: the block at its new place, or NULL when there is no memory; the old one is then
@@ -323,34 +364,19 @@ static void *grow_elsewhere(void *p, uint64_t old_count, size_t bytes, enum hz_a
   size_t old_bytes = old_count * HZ_GRANULE_BYTES;
   if (old_count < MOVE_GRANULES_MIN) {
     void *q = hz_large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
-    if (!q)
-      return NULL;
-    memcpy(q, p, old_bytes);
-    forget(p, old_bytes);
-    hz_large_free(p, api);
-    return q;
+    return q ? copy_to(q, p, old_bytes, api) : NULL;
   }
+  uint64_t new_count = count_of(bytes);
+  struct hz_run run;
+  // Moved pages are a mapping of their own, which is given up when the block is freed: who comes
+  // next finds no page there, and a program that keeps coming back for so much comes next.
+  if (old_count <= COPY_GRANULES_MOST &&
+      (hz_run_alloc_filled(new_count, old_count, &run) ||
+       (hz_runs_returned() >= new_count && hz_run_alloc(new_count, 1, &run))))
+    return copy_to(block_out(run.granule, new_count), p, old_bytes, api);
   // Not from the cache: its pages would be thrown away by the move.
-  void *q = alloc_from_runs(count_of(bytes), 1, false);
-  if (!q)
-    return NULL;
-  hz_run_unify(hz_granule_of(p), old_count);
-  if (hz_os_move_pages(p, q, old_bytes)) {
-    hz_add_relaxed(&totals.moved, 1);
-    records_set(hz_granule_of(q), count_of(bytes), WAS_MOVED);
-    uint64_t record = record_claim(p, api), granule = hz_granule_of(p);
-    uint32_t count = record_count(record);
-    block_uncount(count);
-    if (record_flags(record) & WAS_MOVED)
-      hz_run_free_moved(granule, count);
-    else
-      hz_run_free_purged(granule, count);
-  } else {
-    memcpy(q, p, old_bytes);
-    forget(p, old_bytes);
-    hz_large_free(p, api);
-  }
-  return q;
+  void *q = alloc_from_runs(new_count, 1, false);
+  return q ? move_to(q, p, old_count, new_count, api) : NULL;
 }
 
 void *hz_large_realloc(void *p, size_t bytes, enum hz_api api) {

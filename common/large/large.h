@@ -22,7 +22,7 @@ HZ_EXTERN_C_BEGIN
 
 struct hz_large_config {
   size_t cache_max_bytes;   // bound of the cache; grows to a quarter of the live large bytes
-  size_t cache_block_bytes; // blocks above this, or above 4 MiB, are never cached
+  size_t cache_block_bytes; // blocks above this, or above 1 MiB, are never cached
   uint32_t decay_ms;        // cached blocks older than this go back at the next tick
 };
 void hz_large_init(const struct hz_large_config *config);

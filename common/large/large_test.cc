@@ -88,7 +88,7 @@ TEST_F(Large, ImpossibleSizesAreRefused) {
 }
 
 TEST_F(Large, CachedBlockIsReusedAndCleared) {
-  for (size_t bytes : {300000ul, 1 * kMiB, 4 * kMiB}) {
+  for (size_t bytes : {300000ul, 1 * kMiB}) {
     void *p = Alloc(bytes);
     memset(p, 0xff, bytes);
     hz_large_free(p, HZ_API_FREE);
@@ -170,26 +170,66 @@ TEST_F(Large, ReallocKeepsContent) {
 }
 
 TEST_F(Large, GrowthMovesPagesInsteadOfCopying) {
-  void *p = Alloc(8 * kMiB);
-  Fill(p, 8 * kMiB, 3);
+  void *p = Alloc(16 * kMiB);
+  Fill(p, 16 * kMiB, 3);
   // A neighbour right behind forbids growth in place.
   std::vector<void *> wall;
   for (int i = 0; i < 64; i++)
     wall.push_back(Alloc(200000));
   hz_large_stats before, after;
   hz_large_stats_read(&before);
-  void *q = hz_large_realloc(p, 24 * kMiB, HZ_API_REALLOC);
+  void *q = hz_large_realloc(p, 48 * kMiB, HZ_API_REALLOC);
   hz_large_stats_read(&after);
   ASSERT_NE(q, nullptr);
-  EXPECT_TRUE(Holds(q, 8 * kMiB, 3));
+  EXPECT_TRUE(Holds(q, 16 * kMiB, 3));
   EXPECT_TRUE(q == p || after.moved == before.moved + 1);
   hz_large_free(q, HZ_API_FREE);
   // The place it left is whole again.
-  void *r = Alloc(8 * kMiB);
-  memset(r, 1, 8 * kMiB);
+  void *r = Alloc(16 * kMiB);
+  memset(r, 1, 16 * kMiB);
   hz_large_free(r, HZ_API_FREE);
   for (void *w : wall)
     hz_large_free(w, HZ_API_FREE);
+}
+
+// A block of some MiB is copied where the pages for it are there already, so that its own stay for
+// whoever comes next.
+TEST_F(Large, GrowthCopiesToResidentMemory) {
+  void *p = Alloc(2 * kMiB), *wall = Alloc(200000), *free_soon = Alloc(6 * kMiB);
+  Fill(p, 2 * kMiB, 5);
+  memset(free_soon, 1, 6 * kMiB);
+  hz_large_free(free_soon, HZ_API_FREE);
+  hz_large_stats before, after;
+  hz_large_stats_read(&before);
+  void *q = hz_large_realloc(p, 4 * kMiB, HZ_API_REALLOC);
+  hz_large_stats_read(&after);
+  ASSERT_NE(q, nullptr);
+  EXPECT_NE(q, p);
+  EXPECT_TRUE(Holds(q, 2 * kMiB, 5));
+  EXPECT_EQ(after.moved, before.moved);
+  hz_large_free(q, HZ_API_FREE);
+  hz_large_free(wall, HZ_API_FREE);
+}
+
+// What cached blocks hold serves a request that none of them fits before fresh pages are touched.
+TEST_F(Large, CachedBlocksJoinForALargerOne) {
+  hz_large_trim();
+  hz_runs_purge_all();
+  std::vector<void *> blocks;
+  for (int i = 0; i < 8; i++) {
+    blocks.push_back(Alloc(1 * kMiB));
+    memset(blocks.back(), 1, 1 * kMiB);
+  }
+  for (void *p : blocks)
+    hz_large_free(p, HZ_API_FREE);
+  hz_large_stats before, after;
+  hz_large_stats_read(&before);
+  ASSERT_GE(before.cached_bytes, 8 * kMiB);
+  void *p = Alloc(6 * kMiB);
+  hz_large_stats_read(&after);
+  EXPECT_LE(after.cached_bytes + 6 * kMiB, before.cached_bytes);
+  EXPECT_EQ(hz_os_resident_pages(p, 6 * kMiB / 8), 6 * kMiB / 8 / hz_os_page_bytes());
+  hz_large_free(p, HZ_API_FREE);
 }
 
 TEST_F(Large, ThreadsShareTheCache) {
