@@ -30,10 +30,13 @@ void hz4_tick_run(uint64_t now_ms) {
   uint64_t began = hz4_timed_begin(HZ4_TIMED_TRIM);
   hz4_bound_sample();
   hz4_bound_refresh();
-  hz4_cpu_drain_idle(now_ms, IDLE_ROUNDS * round);
-  // Nobody came by for long: what lies in the depot is idle, also of a class whose last use was the
-  // call that brought us here.
+  // Nobody came by for long: what lies in bins of CPUs and in the depot is idle, also of a class
+  // whose last use was the call that brought us here.
   bool paused = due != 0 && now_ms >= due + IDLE_ROUNDS * round;
+  if (paused)
+    hz4_cpu_drain_all();
+  else
+    hz4_cpu_drain_idle(now_ms, IDLE_ROUNDS * round);
   size_t trimmed = paused ? hz4_depot_empty() : hz4_depot_trim(now_ms, IDLE_ROUNDS * round);
   hz4_observe_add(HZ4_SEEN_TRIMS, 1);
   hz4_observe_add(HZ4_SEEN_TRIM_BYTES, trimmed);
