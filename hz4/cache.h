@@ -25,7 +25,7 @@
 HZ_EXTERN_C_BEGIN
 
 // The most that cap becomes: a Small class's bin and stack hold up to twice as many blocks.
-#define HZ4_BIN_BLOCKS_MAX 2048u
+#define HZ4_BIN_BLOCKS_MAX 8192u
 
 #define HZ4_CACHE_SHIFT 12
 #define HZ4_CACHE_BYTES ((size_t)1 << HZ4_CACHE_SHIFT)

@@ -28,6 +28,7 @@
 #include "hz4/observe.h"
 #include "hz4/self.h"
 #include "hz4/shared.h"
+#include "hz4/small.h"
 #include "hz4/tick.h"
 
 HZ_EXTERN_C_BEGIN
@@ -126,6 +127,9 @@ HZ_INLINE unsigned hz4_cap_least(unsigned cls) {
 
 // ---- where magazines go
 
+// So many blocks at once are worth the way to the spans.
+#define HZ4_HOME_LEAST 128u
+
 // Effect: the blocks leave the owner: to the depot if `offer` says so and it takes them, else back
 // to their spans. Returns: false in the latter case.
 HZ_INLINE bool hz4_put_away(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
@@ -168,6 +172,37 @@ HZ_INLINE bool hz4_put_stack(const struct hz4_front_ops *f, struct hz4_cache *c,
     passed = hz4_put_any(f, c, cls, top, now_ms, offer) && passed;
   }
   return passed;
+}
+
+// Whether a stack, taken out, goes home to the spans: in company, a bulk of small blocks, of which
+// neighbours in time are neighbours in memory. The spans hand them out again in the order of their
+// addresses, to the shard that had them; as magazines they would go round in the order in which
+// they were freed, among all CPUs.
+HZ_INLINE bool hz4_goes_home(unsigned cls, void **top) {
+  return cls < HZ4_MID_FIRST_CLASS && top &&
+         hz_load_relaxed(&hz4_magazine_of(top)->stacked) >= HZ4_HOME_LEAST;
+}
+
+// Effect: the blocks of a stack, taken out, go home. Returns: whether the class is still wanted.
+HZ_INLINE bool hz4_send_home(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                             void **top, uint64_t now_ms) {
+  void *blocks[HZ4_COMPANY_BLOCKS];
+  unsigned n = 0;
+  for (void **below; top; top = below) {
+    unsigned count = hz4_top_count(top);
+    below = hz4_magazine_of(top)->below;
+    if (n + count > HZ4_COMPANY_BLOCKS) {
+      hz4_shared_leave(cls, c->shard, blocks, n, now_ms);
+      n = 0;
+    }
+    memcpy(blocks + n, top + 1 - count, count * sizeof *blocks);
+    n += count;
+    f->spare_put(c, hz4_magazine_of(top));
+  }
+  hz4_shared_leave(cls, c->shard, blocks, n, now_ms);
+  hz4_observe_part(cls, HZ4_SEEN_GIVEN);
+  hz4_depot_recede(cls, c->shard, now_ms);
+  return !hz4_shared_recedes(cls, c->shard);
 }
 
 // Effect: finds a place for a magazine that was replaced, whatever it holds.
@@ -286,24 +321,52 @@ HZ_INLINE void **hz4_even_out(const struct hz4_front_ops *f, unsigned cls, void 
 
 // ---- miss
 
+// So many blocks at once from the spans, where a bin has grown to hold several times as many.
+#define HZ4_REFILL_BLOCKS 241u
+
+// Effect: n blocks lie in a magazine, the first of them on top. Returns: its top.
+HZ_INLINE void **hz4_magazine_fill(struct hz4_magazine *m, unsigned cap, void *const *blocks,
+                                   unsigned n) {
+  void **top = hz4_magazine_open(m, cap);
+  while (n > 0)
+    *++top = blocks[--n]; // so that the lowest address goes first
+  return top;
+}
+
+// Effect: blocks beyond the first magazine lie on the stack of second ones, the lowest addresses
+// uppermost.
+HZ_INLINE void hz4_stack_up(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
+                            unsigned cap, void *const *blocks, unsigned n) {
+  while (n > 0) {
+    unsigned part = n % cap ? n % cap : cap;
+    struct hz4_magazine *m = f->spare_get(c);
+    if (HZ_UNLIKELY(!m)) { // no metadata to be had
+      hz4_shared_leave(cls, c->shard, blocks, n, 0);
+      return;
+    }
+    n -= part;
+    hz4_stow(f, cls, hz4_magazine_fill(m, cap, blocks + n, part), true);
+  }
+}
+
 // Returns: a block from the spans, others with it in the bin; NULL when memory is exhausted.
 // empty: a magazine that may be used for them, NULL if none; consumed.
 HZ_INLINE void *hz4_refill(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
                            void **empty) {
-  void *blocks[HZ4_MAGAZINE_SLOTS];
+  void *blocks[HZ4_REFILL_BLOCKS];
   unsigned cap = hz4_magazine_cap(c, cls);
+  unsigned want = (unsigned)hz_clamp(hz4_cap(c, cls) / 4u, cap, HZ4_REFILL_BLOCKS);
   struct hz4_magazine *m = empty ? hz4_magazine_of(empty) : f->spare_get(c);
-  unsigned n = hz4_shared_take(cls, c->shard, blocks, m ? cap : 1);
+  unsigned n = hz4_shared_take(cls, c->shard, blocks, m ? want : 1);
   hz4_observe_part(cls, HZ4_SEEN_REFILL_SPANS);
   if (n <= 1 || !m) { // the last block there is, or no metadata to keep others in
     if (m)
       f->spare_put(c, m);
     return n == 0 ? NULL : blocks[0];
   }
-  void **top = hz4_magazine_open(m, cap);
-  while (n > 1)
-    *++top = blocks[--n]; // so that the lowest address goes first
-  hz4_load(f, cls, top, true);
+  unsigned first = (unsigned)hz_min(n - 1, cap);
+  hz4_stack_up(f, c, cls, cap, blocks + 1 + first, n - 1 - first);
+  hz4_load(f, cls, hz4_magazine_fill(m, cap, blocks + 1, first), true);
   return blocks[0];
 }
 
@@ -364,7 +427,9 @@ HZ_INLINE bool hz4_flush(const struct hz4_front_ops *f, struct hz4_cache *c, uns
   bool keep = last != HZ4_TREND_FLUSH;
   if (keep)
     hz4_grow(f, c, cls, last == HZ4_TREND_MISS, now_ms);
-  bool passed = hz4_put_stack(f, c, cls, f->prev_take_all(c, cls), now_ms, true);
+  void **stack = f->prev_take_all(c, cls);
+  bool passed = hz4_goes_home(cls, stack) ? hz4_send_home(f, c, cls, stack, now_ms)
+                                          : hz4_put_stack(f, c, cls, stack, now_ms, true);
   if (!keep && !passed) {
     unsigned cap = hz_load_relaxed(&c->cap[cls]);
     hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_cap_least(cls)));

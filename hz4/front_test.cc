@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -429,6 +430,26 @@ TEST(Front, BulkStaysWithItsOwner) {
 
 // fork stops the other threads wherever they are, amid a sequence, a swap or a hand-over: what they
 // had in hand is lost, but nothing is in two places (init.c says why).
+// A bulk that passes what an owner keeps goes home: freed in any order, it comes back in the order
+// of its addresses. Of magazines that went round hardly two blocks in a row would be neighbours.
+TEST(Front, BulkBeyondTheOwnersComesBackInOrder) {
+  constexpr size_t kBytes = 80;
+  std::vector<char *> blocks(120000);
+  unsigned neighbours = 0;
+  for (int round = 0; round < 8; round++) { // bins grow with the rounds
+    for (char *&p : blocks)
+      p = (char *)alloc(kBytes);
+    neighbours = 0;
+    for (size_t i = blocks.size() / 2; i + 1 < blocks.size(); i++)
+      neighbours += blocks[i + 1] - blocks[i] == (ptrdiff_t)kBytes;
+    std::shuffle(blocks.begin(), blocks.end(), std::minstd_rand((unsigned)round));
+    for (char *p : blocks)
+      release(p);
+  }
+  EXPECT_GT(neighbours, blocks.size() / 4);
+  EXPECT_TRUE(all_valid());
+}
+
 TEST(Front, ChildOfAForkHasEveryBlockOnce) {
   std::atomic<bool> stop{false};
   // Blocks of few classes, freed by whoever comes by: the depot is busy.

@@ -174,10 +174,9 @@ static bool settle(struct hz4_central *c, struct hz4_span *s) {
 struct batch {
   void *const *blocks;
   unsigned n;
-  void *left[HZ4_MAGAZINE_SLOTS]; // of other shards
+  void *left[HZ4_COMPANY_BLOCKS]; // of other shards
   unsigned lefts;
-  struct hz4_span *whole[HZ4_MAGAZINE_SLOTS];
-  unsigned wholes;
+  uint32_t whole; // spans, linked by next: granule + 1
 };
 
 // Effect: the first of the blocks and those behind it that lie in the same granule are free again.
@@ -197,14 +196,15 @@ HZ_INLINE unsigned give_stretch(struct hz4_central *c, unsigned cls, struct hz4_
     void *p = blocks[i];
     uint32_t in_granule = (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
     uint32_t offset = index << HZ_GRANULE_SHIFT | in_granule;
-    if (HZ_UNLIKELY(!hz4_is_block_start((intptr_t)cls, offset) || offset / 16 >= limit16))
+    unsigned at;
+    if (HZ_UNLIKELY(!hz4_block_at(cls, offset, &at) || offset / 16 >= limit16))
       hz_fail_invalid_free(p, hz_class_bytes(cls), hz4_api());
     if (!HZ_FAST && leave) {
       if (HZ_UNLIKELY(hz_load_relaxed(&custody[in_granule >> shift]) != 0))
         hz_fail_double_free(p, hz_class_bytes(cls), hz4_api());
       hz_store_relaxed(&custody[in_granule >> shift], (uint8_t)1);
     }
-    unsigned at = hz4_block_index(cls, offset), w = at / 64;
+    unsigned w = at / 64;
     if (w != at_word) {
       bits[at_word] = word;
       at_word = w;
@@ -223,6 +223,23 @@ HZ_INLINE unsigned give_stretch(struct hz4_central *c, unsigned cls, struct hz4_
   return i;
 }
 
+// Blocks freed in any order lie each in a span of its own, whose lines are far: they are asked for
+// while others are worked on.
+#define AHEAD_DESCRIPTOR 8u
+#define AHEAD_BYTES 4u
+HZ_INLINE void look_ahead(unsigned cls, void *const *blocks, unsigned i, unsigned n) {
+  if (i + AHEAD_DESCRIPTOR >= n)
+    return;
+  __builtin_prefetch(hz4_span_at(hz_granule_of(blocks[i + AHEAD_DESCRIPTOR])), 1);
+  uint64_t granule = hz_granule_of(blocks[i + AHEAD_BYTES]);
+  const struct hz4_span *s = hz4_span_at(granule);
+  uint32_t at = (uint32_t)((uintptr_t)blocks[i + AHEAD_BYTES] & (HZ_GRANULE_BYTES - 1));
+  if (!HZ_FAST)
+    __builtin_prefetch(hz4_custody_bytes(cls, granule) + (at >> hz4_custody_shift(cls)), 1);
+  if (s->bits)
+    __builtin_prefetch(&s->bits[hz4_block_index(cls, at) / 64], 1);
+}
+
 // Effect: the blocks of spans of the shard go back, the others are left. Lock held. Neighbours in a
 // batch are often neighbours in a span.
 HZ_INLINE void give_locked(struct hz4_central *c, unsigned shard, unsigned cls, struct batch *b,
@@ -230,6 +247,7 @@ HZ_INLINE void give_locked(struct hz4_central *c, unsigned shard, unsigned cls, 
   void *const *blocks = b->blocks; // which left[] may be: it is read before it is written
   unsigned n = b->n;
   for (unsigned i = 0; i < n;) {
+    look_ahead(cls, blocks, i, n);
     unsigned index = hz4_span_index(cls, blocks[i]);
     struct hz4_span *s = hz4_span_at(hz_granule_of(blocks[i]) - index);
     if (HZ_UNLIKELY(hz_load_relaxed(&s->shard) != shard)) {
@@ -237,8 +255,10 @@ HZ_INLINE void give_locked(struct hz4_central *c, unsigned shard, unsigned cls, 
       continue;
     }
     i += give_stretch(c, cls, s, index, blocks + i, n - i, leave);
-    if (settle(c, s))
-      b->whole[b->wholes++] = s;
+    if (settle(c, s)) {
+      s->next = b->whole;
+      b->whole = (uint32_t)hz4_span_granule(s) + 1;
+    }
   }
   hz_store_relaxed(&c->gives, c->gives + 1);
 }
@@ -248,15 +268,18 @@ static void give_some(unsigned cls, struct batch *b, bool leave) {
   uint64_t granule = hz_granule_of(b->blocks[0]) - hz4_span_index(cls, b->blocks[0]);
   unsigned shard = hz_load_relaxed(&hz4_span_at(granule)->shard);
   struct hz4_central *c = &hz4_small_central[shard][cls];
-  b->lefts = b->wholes = 0;
+  b->lefts = b->whole = 0;
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
   if (leave)
     give_locked(c, shard, cls, b, true);
   else
     give_locked(c, shard, cls, b, false);
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
-  for (unsigned i = 0; i < b->wholes; i++)
-    span_release(b->whole[i], cls);
+  for (uint32_t g = b->whole, next; g != 0; g = next) {
+    struct hz4_span *s = hz4_span_at(g - 1);
+    next = s->next;
+    span_release(s, cls);
+  }
   // The span was made anew in another shard before we had the lock: while a block of it was in
   // our hands only a second free of that block can have made it whole.
   if (HZ_UNLIKELY(b->lefts == b->n))
@@ -268,7 +291,7 @@ static void give_some(unsigned cls, struct batch *b, bool leave) {
 void hz4_small_give(unsigned cls, void *const *blocks, unsigned n, bool leave) {
   struct batch b;
   for (unsigned part; n > 0; n -= part, blocks += part) {
-    part = (unsigned)hz_min(n, HZ4_MAGAZINE_SLOTS);
+    part = (unsigned)hz_min(n, HZ4_COMPANY_BLOCKS);
     b.blocks = blocks;
     b.n = part;
     do

@@ -33,6 +33,8 @@ extern HZ_HIDDEN struct hz4_central hz4_small_central[HZ4_SHARDS_MAX][HZ4_MID_FI
 // Returns: how many; 0 when memory is exhausted. *fresh: how many of these, at the end, have never
 // been handed out before.
 unsigned hz4_small_take(unsigned cls, unsigned shard, void **out, unsigned want, unsigned *fresh);
+// So many blocks go back under one holding of a lock, a microsecond or two: more would save little.
+#define HZ4_COMPANY_BLOCKS 256u
 // Effect: n blocks go back to their spans; leave: they leave their owner with it (custody.h), else
 // they have. Faults (double free) end the process.
 void hz4_small_give(unsigned cls, void *const *blocks, unsigned n, bool leave);
