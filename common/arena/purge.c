@@ -14,7 +14,8 @@
 //               that time, which shows that the purge was wasted. A program that frees and
 //               allocates large runs in turn keeps them.
 //   returns   : what is used fell to a half or less and rose again within 5 delays: as much as it
-//               rose, 128 MiB at the most, may stay for 5 to 10 delays more. A program that builds
+//               rose and a half (not every free run fits the next time), 128 MiB at the most, may
+//               stay for 5 to 10 delays more. A program that builds
 //               up, tears down and builds up again keeps its pages for the next time; one that
 //               tears down once has no return to show. Who goes idle amid such rounds keeps that
 //               much until the next call.
@@ -112,7 +113,8 @@ void hz_purge_forget_returns(void) {
 }
 
 uint64_t hz_purge_returned(void) {
-  return hz_min(hz_max(S->returned[0], S->returned[1]), RETURN_MOST_BYTES >> HZ_GRANULE_SHIFT);
+  uint64_t most = hz_max(S->returned[0], S->returned[1]);
+  return hz_min(most + most / 2, RETURN_MOST_BYTES >> HZ_GRANULE_SHIFT);
 }
 
 uint64_t hz_purge_allowance(uint64_t now_ms) {

@@ -25,6 +25,7 @@ enum {
   SLOTS = 16,
   STAMP_SHIFT_MS = 5, // a stamp is 32 ms; 16 bits of them last 35 minutes
   EVICTIONS_PER_PUT = 4,
+  CACHE_LEAST_BYTES = 2 * 1024 * 1024,
   // Below this a copy is cheaper than a page-table move and the fault it leaves behind.
   MOVE_GRANULES_MIN = 8,
   // Up to this it is cheaper also where the copy's pages are there already.
@@ -182,8 +183,11 @@ static void cache_give_way(uint64_t count) {
   }
 }
 
+// As much as is live, for a program with few large blocks; a quarter where that is more than the
+// limit.
 static size_t cache_bound(void) {
-  return hz_max(limits.cache_max_bytes, hz_load_relaxed(&totals.live_bytes) / 4);
+  size_t live = hz_load_relaxed(&totals.live_bytes);
+  return hz_max(live / 4, hz_min(hz_max(live, CACHE_LEAST_BYTES), limits.cache_max_bytes));
 }
 
 static bool cache_put(uint64_t granule, uint64_t count) {
@@ -259,6 +263,17 @@ static void *block_of_run(const struct hz_run *run, bool zero) {
   return p;
 }
 
+// Effect: before pages are touched that nobody had, what is resident serves, also where cached
+// blocks must join for it.
+static bool run_resident(uint64_t count, uint64_t filled, struct hz_run *run) {
+  if (hz_run_alloc_filled(count, filled, run))
+    return true;
+  if (hz_load_relaxed(&totals.cached_blocks) == 0)
+    return false;
+  cache_give_way(count);
+  return hz_run_alloc_filled(count, filled, run);
+}
+
 // Returns: a block; NULL when memory is exhausted even after the cache has given back what it held.
 static void *alloc_from_runs(uint64_t count, uint64_t align, bool zero) {
   struct hz_run run;
@@ -268,27 +283,18 @@ static void *alloc_from_runs(uint64_t count, uint64_t align, bool zero) {
   return block_of_run(&run, zero);
 }
 
-// The same; before pages are touched that nobody had, what is resident serves, also where cached
-// blocks must join for it.
-static void *alloc_uncached(uint64_t count, bool zero) {
-  struct hz_run run;
-  hz_add_relaxed(&totals.misses, 1);
-  if (hz_load_relaxed(&totals.cached_blocks) != 0) {
-    if (hz_run_alloc_filled(count, count, &run))
-      return block_of_run(&run, zero);
-    cache_give_way(count);
-  }
-  return alloc_from_runs(count, 1, zero);
-}
-
 void *hz_large_alloc(size_t bytes, size_t align, bool zero) {
   if (bytes > PTRDIFF_MAX - HZ_GRANULE_BYTES || align > HZ_GIB)
     return NULL;
   uint64_t count = count_of(hz_max(bytes, 1)), granule, got;
   if (align > HZ_GRANULE_BYTES)
     return alloc_from_runs(count, align >> HZ_GRANULE_SHIFT, zero);
-  if (!cache_take(count, &granule, &got))
-    return alloc_uncached(count, zero);
+  if (!cache_take(count, &granule, &got)) {
+    struct hz_run run;
+    hz_add_relaxed(&totals.misses, 1);
+    bool resident = hz_load_relaxed(&totals.cached_blocks) != 0 && run_resident(count, count, &run);
+    return resident ? block_of_run(&run, zero) : alloc_from_runs(count, 1, zero);
+  }
   hz_add_relaxed(&totals.hits, 1);
   void *p = block_out(granule, got);
   if (zero)
@@ -371,7 +377,7 @@ static void *grow_elsewhere(void *p, uint64_t old_count, size_t bytes, enum hz_a
   // Moved pages are a mapping of their own, which is given up when the block is freed: who comes
   // next finds no page there, and a program that keeps coming back for so much comes next.
   if (old_count <= COPY_GRANULES_MOST &&
-      (hz_run_alloc_filled(new_count, old_count, &run) ||
+      (run_resident(new_count, old_count, &run) ||
        (hz_runs_returned() >= new_count && hz_run_alloc(new_count, 1, &run))))
     return copy_to(block_out(run.granule, new_count), p, old_bytes, api);
   // Not from the cache: its pages would be thrown away by the move.

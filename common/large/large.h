@@ -21,7 +21,7 @@ HZ_EXTERN_C_BEGIN
 #define HZ_LARGE_WAS_FREED 0x80u // hz_granule.flags: names a second free of the same block
 
 struct hz_large_config {
-  size_t cache_max_bytes;   // bound of the cache; grows to a quarter of the live large bytes
+  size_t cache_max_bytes;   // bound of the cache: this, and what is live, or a quarter of that
   size_t cache_block_bytes; // blocks above this, or above 1 MiB, are never cached
   uint32_t decay_ms;        // cached blocks older than this go back at the next tick
 };
