@@ -174,13 +174,15 @@ HZ_INLINE bool hz4_put_stack(const struct hz4_front_ops *f, struct hz4_cache *c,
   return passed;
 }
 
-// Whether a stack, taken out, goes home to the spans: in company, a bulk of small blocks, of which
-// neighbours in time are neighbours in memory. The spans hand them out again in the order of their
-// addresses, to the shard that had them; as magazines they would go round in the order in which
-// they were freed, among all CPUs.
-HZ_INLINE bool hz4_goes_home(unsigned cls, void **top) {
+// Whether a stack, taken out, goes home to the spans: a bulk of small blocks that this owner's
+// shard has carved. There neighbours in time are neighbours in memory: the spans hand them out
+// again in the order of their addresses, to the shard that had them; as magazines they would go
+// round in the order in which they were freed, among all CPUs. Blocks that come from everywhere are
+// better off in the depot: they are going round anyway.
+HZ_INLINE bool hz4_goes_home(const struct hz4_cache *c, unsigned cls, void **top) {
   return cls < HZ4_MID_FIRST_CLASS && top &&
-         hz_load_relaxed(&hz4_magazine_of(top)->stacked) >= HZ4_HOME_LEAST;
+         hz_load_relaxed(&hz4_magazine_of(top)->stacked) >= HZ4_HOME_LEAST &&
+         hz4_small_is_near(cls, c->shard, top + 1 - hz4_top_count(top), hz4_top_count(top));
 }
 
 // Effect: the blocks of a stack, taken out, go home. Returns: whether the class is still wanted.
@@ -428,8 +430,8 @@ HZ_INLINE bool hz4_flush(const struct hz4_front_ops *f, struct hz4_cache *c, uns
   if (keep)
     hz4_grow(f, c, cls, last == HZ4_TREND_MISS, now_ms);
   void **stack = f->prev_take_all(c, cls);
-  bool passed = hz4_goes_home(cls, stack) ? hz4_send_home(f, c, cls, stack, now_ms)
-                                          : hz4_put_stack(f, c, cls, stack, now_ms, true);
+  bool passed = hz4_goes_home(c, cls, stack) ? hz4_send_home(f, c, cls, stack, now_ms)
+                                             : hz4_put_stack(f, c, cls, stack, now_ms, true);
   if (!keep && !passed) {
     unsigned cap = hz_load_relaxed(&c->cap[cls]);
     hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_cap_least(cls)));

@@ -104,6 +104,14 @@ void run_workers(unsigned threads, int steps, std::atomic<bool> *stop = nullptr)
     t.join();
 }
 
+// The calling thread, for the rest of its life.
+void stay_on_this_cpu() {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+}
+
 TEST(Front, IsTheOneAskedFor) {
   if (HZ_FAST)
     GTEST_SKIP() << "this variant does not read the environment";
@@ -402,10 +410,7 @@ TEST(Front, BulkStaysWithItsOwner) {
   constexpr unsigned kBlocks = 3000, kBytes = 48;
   uint64_t before = 0, after = 0;
   std::thread([&] {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(sched_getcpu(), &one);
-    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    stay_on_this_cpu();
     unsigned cls = hz_class_of(kBytes);
     auto passed = [cls] {
       uint64_t batches = 0; // the depot's head has a count of what came and went in its upper half
@@ -428,28 +433,31 @@ TEST(Front, BulkStaysWithItsOwner) {
   EXPECT_EQ(before, after);
 }
 
-// fork stops the other threads wherever they are, amid a sequence, a swap or a hand-over: what they
-// had in hand is lost, but nothing is in two places (init.c says why).
 // A bulk that passes what an owner keeps goes home: freed in any order, it comes back in the order
 // of its addresses. Of magazines that went round hardly two blocks in a row would be neighbours.
 TEST(Front, BulkBeyondTheOwnersComesBackInOrder) {
   constexpr size_t kBytes = 80;
   std::vector<char *> blocks(120000);
   unsigned neighbours = 0;
-  for (int round = 0; round < 8; round++) { // bins grow with the rounds
-    for (char *&p : blocks)
-      p = (char *)alloc(kBytes);
-    neighbours = 0;
-    for (size_t i = blocks.size() / 2; i + 1 < blocks.size(); i++)
-      neighbours += blocks[i + 1] - blocks[i] == (ptrdiff_t)kBytes;
-    std::shuffle(blocks.begin(), blocks.end(), std::minstd_rand((unsigned)round));
-    for (char *p : blocks)
-      release(p);
-  }
+  std::thread([&] {
+    stay_on_this_cpu();
+    for (int round = 0; round < 8; round++) { // bins grow with the rounds
+      for (char *&p : blocks)
+        p = (char *)alloc(kBytes);
+      neighbours = 0;
+      for (size_t i = blocks.size() / 2; i + 1 < blocks.size(); i++)
+        neighbours += blocks[i + 1] - blocks[i] == (ptrdiff_t)kBytes;
+      std::shuffle(blocks.begin(), blocks.end(), std::minstd_rand((unsigned)round));
+      for (char *p : blocks)
+        release(p);
+    }
+  }).join();
   EXPECT_GT(neighbours, blocks.size() / 4);
   EXPECT_TRUE(all_valid());
 }
 
+// fork stops the other threads wherever they are, amid a sequence, a swap or a hand-over: what they
+// had in hand is lost, but nothing is in two places (init.c says why).
 TEST(Front, ChildOfAForkHasEveryBlockOnce) {
   std::atomic<bool> stop{false};
   // Blocks of few classes, freed by whoever comes by: the depot is busy.

@@ -302,6 +302,22 @@ void hz4_small_give(unsigned cls, void *const *blocks, unsigned n, bool leave) {
 
 // ---- looking
 
+#define NEAR_SAMPLE 8u
+#define NEAR_LEAST 6u
+
+bool hz4_small_is_near(unsigned cls, unsigned shard, void *const *blocks, unsigned n) {
+  unsigned own = 0;
+  shard = HZ4_SMALL_SHARD(shard);
+  if (n < NEAR_SAMPLE)
+    return false;
+  for (unsigned i = 0; i < NEAR_SAMPLE; i++) {
+    const void *p = blocks[i * n / NEAR_SAMPLE];
+    uint64_t first = hz_granule_of(p) - hz4_span_index(cls, p);
+    own += hz_load_relaxed(&hz4_span_at(first)->shard) == shard;
+  }
+  return own >= NEAR_LEAST;
+}
+
 static bool is_valid(struct hz4_central *c, unsigned shard, unsigned cls) {
   bool valid = true;
   uint64_t free = 0;

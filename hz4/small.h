@@ -39,6 +39,10 @@ unsigned hz4_small_take(unsigned cls, unsigned shard, void **out, unsigned want,
 // they have. Faults (double free) end the process.
 void hz4_small_give(unsigned cls, void *const *blocks, unsigned n, bool leave);
 
+// Returns: whether nearly all of a few blocks among these lie in spans of the shard. A guess,
+// without a lock.
+bool hz4_small_is_near(unsigned cls, unsigned shard, void *const *blocks, unsigned n);
+
 bool hz4_small_is_valid(unsigned cls);
 
 HZ_EXTERN_C_END
