@@ -6,9 +6,11 @@
 #include "common/sizeclass/sizeclass.h"
 #include "hz3/shape.h"
 
-#define TABLE_BITS 12u // twice what a bin holds
+// 8 KiB of stack, whatever the bin holds: more blocks are looked at in shares, by their hash.
+#define TABLE_BITS 12u
 #define TABLE_SLOTS (1u << TABLE_BITS)
-_Static_assert(TABLE_SLOTS >= 2 * HZ3_BIN_MOST, "probes stay short");
+#define SHARE_BITS 2u
+_Static_assert((TABLE_SLOTS << SHARE_BITS) >= 2 * HZ3_BIN_MOST, "probes stay short");
 
 #define FEW 12u // so many are compared with each other faster than a table is cleared
 
@@ -19,16 +21,25 @@ static void refuse_among_few(void *const *blocks, unsigned count, unsigned cls, 
         hz_fail_double_free(blocks[i], hz_class_bytes(cls), api);
 }
 
-// Requires: 2^bits slots, all 0, are at least twice as many as the blocks.
-static void refuse_by_table(uint16_t *table, unsigned bits, void *const *blocks, unsigned count,
-                            unsigned cls, enum hz_api api) {
-  uint32_t mask = (1u << bits) - 1;
+static uint32_t hash_of(const void *p) {
+  return (uint32_t)((uintptr_t)p >> 4) * 0x9e3779b1u;
+}
+
+// Of the blocks those whose hash begins with `share` (of share_bits bits). Requires: 2^bits slots.
+static void refuse_by_table(uint16_t *table, unsigned bits, uint32_t share, unsigned share_bits,
+                            void *const *blocks, unsigned count, unsigned cls, enum hz_api api) {
+  uint32_t mask = (1u << bits) - 1, most = mask - mask / 4, entered = 0;
+  memset(table, 0, sizeof table[0] << bits);
   for (unsigned i = 0; i < count; i++) {
-    uint32_t hash = (uint32_t)((uintptr_t)blocks[i] >> 4) * 0x9e3779b1u >> (32 - bits);
-    for (; table[hash] != 0; hash = (hash + 1) & mask)
-      if (HZ_UNLIKELY(blocks[table[hash] - 1] == blocks[i]))
+    uint64_t hash = (uint64_t)hash_of(blocks[i]) << share_bits;
+    if (hash >> 32 != share || entered == most) // so full by no hash that we know
+      continue;
+    uint32_t at = (uint32_t)hash >> (32 - bits);
+    for (; table[at] != 0; at = (at + 1) & mask)
+      if (HZ_UNLIKELY(blocks[table[at] - 1] == blocks[i]))
         hz_fail_double_free(blocks[i], hz_class_bytes(cls), api);
-    table[hash] = (uint16_t)(i + 1);
+    table[at] = (uint16_t)(i + 1);
+    entered++;
   }
 }
 
@@ -39,6 +50,7 @@ void hz3_duplicates_refuse(void *const *blocks, unsigned count, unsigned cls, en
   }
   uint16_t table[TABLE_SLOTS]; // index + 1 of the block that hashes here, 0 = none
   unsigned bits = 32 - (unsigned)__builtin_clz(2 * count - 1);
-  memset(table, 0, sizeof table[0] << bits);
-  refuse_by_table(table, bits, blocks, count, cls, api);
+  unsigned share_bits = bits <= TABLE_BITS ? 0 : SHARE_BITS;
+  for (uint32_t share = 0; share < 1u << share_bits; share++)
+    refuse_by_table(table, hz_min(bits, TABLE_BITS), share, share_bits, blocks, count, cls, api);
 }

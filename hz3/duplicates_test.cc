@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "hz3/init.h"
+#include "hz3/shape.h"
 #include "gtest/gtest.h"
 
 namespace {
@@ -17,7 +18,7 @@ std::vector<void *> addresses(unsigned count, uintptr_t step) {
 
 TEST(Duplicates, DistinctAddressesPass) {
   for (uintptr_t step : {16, 48, 512, 4096, 65536, 131072}) {
-    for (unsigned count : {126u, 252u}) { // both sizes of the table
+    for (unsigned count : {126u, 252u, HZ3_BIN_MOST}) { // tables of all sizes, and in shares
       std::vector<void *> blocks = addresses(count, step);
       hz3_duplicates_refuse(blocks.data(), count, 3, HZ_API_FREE);
     }
@@ -31,6 +32,12 @@ TEST(DuplicatesDeathTest, OneTwiceIsNamedWhereverItLies) {
     std::vector<void *> blocks = addresses(126, 48);
     blocks[125] = blocks[at];
     EXPECT_DEATH(hz3_duplicates_refuse(blocks.data(), 126, 3, HZ_API_FREE),
+                 "^hz3: double free: 0x7000000[0-9a-f]+ passed to free \\(48-byte block\\)");
+  }
+  for (unsigned at : {0u, 1u, 2u, 3u, 5000u, HZ3_BIN_MOST - 2}) {
+    std::vector<void *> blocks = addresses(HZ3_BIN_MOST, 48);
+    blocks[HZ3_BIN_MOST - 1] = blocks[at];
+    EXPECT_DEATH(hz3_duplicates_refuse(blocks.data(), HZ3_BIN_MOST, 3, HZ_API_FREE),
                  "^hz3: double free: 0x7000000[0-9a-f]+ passed to free \\(48-byte block\\)");
   }
 }
