@@ -2,7 +2,7 @@
 //
 //   miss      previous → depot → spans          then load what was found
 //   overflow  previous → empty magazine         the full one: previous; no room there: all of these
-//                                               to the depot, or spans
+//                                               to the depot, or, a bulk of its own, home to spans
 //
 // previous: the stack of second magazines (cache.h).
 //
@@ -225,6 +225,8 @@ HZ_INLINE void hz4_stow(const struct hz4_front_ops *f, unsigned cls, void **top,
 
 HZ_INLINE void hz4_load(const struct hz4_front_ops *f, unsigned cls, void **top, bool keep) {
   void **old = f->exchange(cls, top);
+  // After the exchange: a tick in between may have drained this CPU too.
+  hz_store_relaxed(&f->here()->drained, false);
   hz4_stow(f, cls, HZ_UNLIKELY(old == HZ4_TOP_STOPPED) ? top : old, keep);
 }
 

@@ -109,10 +109,10 @@ static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, uns
 // Effect: blocks of another shard where a batch lies free and nobody works. Returns: how many.
 static unsigned take_elsewhere(unsigned cls, unsigned shard, void **out, unsigned want,
                                unsigned *fresh) {
-  unsigned n = 0;
+  unsigned n = 0, least = (unsigned)hz_min(want, HZ4_MAGAZINE_CAP_MAX);
   for (unsigned i = 1; i < hz4_shards && n == 0; i++) {
     struct hz4_central *c = &hz4_small_central[(shard + i) & (hz4_shards - 1)][cls];
-    if (hz_load_relaxed(&c->free_blocks) < want || !hz_lock_try(&c->lock, HZ_RANK_CENTRAL))
+    if (hz_load_relaxed(&c->free_blocks) < least || !hz_lock_try(&c->lock, HZ_RANK_CENTRAL))
       continue;
     n = take_locked(c, cls, out, want, fresh);
     hz_lock_release(&c->lock, HZ_RANK_CENTRAL);

@@ -333,6 +333,31 @@ TEST(Arena, WhatGoesUpAndDownStaysResident) {
   });
 }
 
+// Who tears down once, or comes back once, gives all back at once; who comes back again and again
+// keeps what he comes back for, until a trim or until he does so no more.
+TEST(Arena, WhoComesBackTwiceKeepsHisPages) {
+  in_child([] {
+    hz_arena_config c = config(200);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run run[16];
+    for (int round = 0; round < 5; round++) {
+      for (hz_run &r : run)
+        ASSERT_TRUE(hz_run_alloc(100, 1, &r));
+      for (hz_run &r : run)
+        hz_run_free(r.granule, r.count);
+      if (round < 2)
+        EXPECT_LE(stats().free_dirty_bytes, 8 * HZ_MIB) << round;
+      else
+        EXPECT_EQ(stats().free_dirty_bytes, 100 * HZ_MIB) << round;
+    }
+    EXPECT_GE(hz_runs_returned(), 1600u);
+    hz_runs_purge_all();
+    EXPECT_EQ(stats().free_dirty_bytes, 0u);
+    EXPECT_EQ(hz_runs_returned(), 0u);
+    EXPECT_TRUE(hz_arena_is_valid());
+  });
+}
+
 // A program that uses 777 MiB and frees 128 again and again keeps them; one of whose 777 MiB 640
 // are addresses without memory does not keep all. (It frees less than half of what it has.)
 TEST(Arena, WhatIsOutAndEmptyGivesNoCredit) {

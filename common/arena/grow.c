@@ -108,6 +108,17 @@ static bool take(uint64_t from, uint64_t count) {
   return dirty == 0;
 }
 
+// Effect: takes [from, from+count) out of the free run that ends at `end`. Returns: whether every
+// byte is zero.
+static bool take_below(uint64_t from, uint64_t count) {
+  uint64_t below = hz_free_run_below(&S->free, S->end);
+  uint64_t dirty = hz_free_take(&S->free, S->end - below, from, count);
+  hz_purge_note_taken(dirty, count - dirty);
+  if (dirty != 0)
+    hz_purge_schedule();
+  return dirty == 0;
+}
+
 // Returns: false when it will not do; lock given up meanwhile unless it is there already.
 static bool reach(uint64_t need) {
   if (need > S->window.granules)
@@ -120,25 +131,27 @@ static bool reach(uint64_t need) {
   return true;
 }
 
-enum hz_grown hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out) {
+bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out) {
   uint64_t phase = S->window.base >> HZ_GRANULE_SHIFT;
   for (int i = 0; i < TRIES; i++) {
     uint64_t from = S->end - hz_free_run_below(&S->free, S->end);
     from = hz_align_up(from + phase, align) - phase;
     if (!reach(from + count))
-      return HZ_GROW_REFUSED;
+      return false;
     // Looked at again if the lock was given up: others may have taken what was there.
     uint64_t now = S->end - hz_free_run_below(&S->free, S->end);
     now = hz_align_up(now + phase, align) - phase;
     if (now + count > S->committed)
       continue;
-    if (now + count <= S->end)
-      return HZ_GROW_AGAIN; // a run grew long enough meanwhile: the caller looks again
+    if (now + count <= S->end) { // a run grew long enough meanwhile
+      *out = (struct hz_run){now, count, take_below(now, count)};
+      return true;
+    }
     *out = (struct hz_run){now, count, take(now, count)};
     hz_huge_on_take(now, count);
-    return HZ_GROWN;
+    return true;
   }
-  return HZ_GROW_REFUSED;
+  return false;
 }
 
 bool hz_grow_take_from(uint64_t from, uint64_t count) {

@@ -13,15 +13,16 @@
 //               interval is the purge delay), and what it took of memory that had been purged in
 //               that time, which shows that the purge was wasted. A program that frees and
 //               allocates large runs in turn keeps them.
-//   returns   : what is used fell to a half or less and rose again within 5 delays: as much as it
-//               rose and a half (not every free run fits the next time), 128 MiB at the most, may
-//               stay for 5 to 10 delays more. A program that builds
+//   returns   : what is used fell to a half or less and rose again within 5 delays, twice in the
+//               last 10: as much as it rose and a half (not every free run fits the next time),
+//               128 MiB at the most, may stay for 5 to 10 delays more. A program that builds
 //               up, tears down and builds up again keeps its pages for the next time; one that
 //               tears down once has no return to show. Who goes idle amid such rounds keeps that
 //               much until the next call.
 //   allowance = base + the larger of credit and returns
-//   bounds    : what is used (and may be resident) and kept together stays below the recent height
-//               of `used` and a quarter (32 MiB are always allowed). Once `used` has fallen from
+//   bounds    : what is used (and may be resident) and kept by credit stays below the recent height
+//               of `used` and a quarter (32 MiB are always allowed); returns are bounded by their
+//               age alone. Once `used` has fallen from
 //               that height by more than credit + used / 4, the program is not coming back: the
 //               credit shrinks with it.
 #include "common/arena/state.h"
@@ -36,6 +37,7 @@
 #define CREDIT_LEAST_BYTES (32 * HZ_MIB)
 #define CREDIT_SHARE_OF_USED 4
 #define PERIOD_DELAYS 5
+#define RETURNS_LEAST 2
 #define RETURN_MOST_BYTES (128 * HZ_MIB)
 // What is taken out of the index at once; the lock is given up for its purging.
 #define BATCH 16
@@ -81,39 +83,56 @@ static void period_roll(uint64_t now_ms) {
   uint64_t passed = now_ms - S->period_start_ms;
   if (now_ms < S->period_start_ms || passed < period_ms())
     return; // a late clock of another thread
-  S->returned[1] = passed >= 2 * period_ms() ? 0 : S->returned[0];
-  S->returned[0] = 0;
+  bool old = passed >= 2 * period_ms();
+  S->returned[1] = old ? 0 : S->returned[0];
+  S->returns[1] = old ? 0 : S->returns[0];
+  S->returned[0] = S->returns[0] = 0;
   S->period_start_ms = now_ms;
+}
+
+// Effect: the level is the trough from which the next rise is measured; a rise to the crest, or
+// most of the way and back, was a return.
+static void trough_at(uint64_t level, bool crest, uint64_t now_ms) {
+  if (S->trough <= S->crest / 2 && (crest || S->risen > (S->crest - S->trough) / 2))
+    S->returns[0]++;
+  if (crest)
+    S->crest = level;
+  S->trough = level;
+  S->trough_ms = now_ms;
+  S->risen = 0;
 }
 
 void hz_purge_note_level(uint64_t now_ms) {
   uint64_t level = hz_arena_filled();
-  if (level <= S->trough) {
-    S->trough = level;
-    S->trough_ms = now_ms;
-    return;
-  }
   period_roll(now_ms);
-  if (S->trough_ms + period_ms() < now_ms) {
-    S->crest = S->trough = level; // too long ago: growth like any other
+  if (level <= S->trough) {
+    trough_at(level, false, now_ms);
+    return;
+  }
+  if (S->trough_ms + period_ms() < now_ms) { // too long ago: growth like any other
+    S->risen = 0;
+    S->trough = S->crest = level;
     S->trough_ms = now_ms;
     return;
   }
+  S->risen = hz_max(S->risen, hz_min(level, S->crest) - S->trough);
   if (S->trough <= S->crest / 2)
-    S->returned[0] = hz_max(S->returned[0], hz_min(level, S->crest) - S->trough);
-  if (level >= S->crest) {
-    S->crest = S->trough = level;
-    S->trough_ms = now_ms;
-  }
+    S->returned[0] = hz_max(S->returned[0], S->risen);
+  if (level >= S->crest)
+    trough_at(level, true, now_ms);
 }
 
 void hz_purge_forget_returns(void) {
   S->returned[0] = S->returned[1] = 0;
+  S->returns[0] = S->returns[1] = 0;
+  S->risen = 0;
   S->crest = S->trough = hz_arena_filled();
 }
 
 uint64_t hz_purge_returned(void) {
   uint64_t most = hz_max(S->returned[0], S->returned[1]);
+  if (S->returns[0] + S->returns[1] < RETURNS_LEAST)
+    return 0;
   return hz_min(most + most / 2, RETURN_MOST_BYTES >> HZ_GRANULE_SHIFT);
 }
 

@@ -82,9 +82,9 @@ static uint64_t take_free(const struct hz_free_found *found, uint64_t count, str
   return count - dirty;
 }
 
-static enum hz_grown grow(uint64_t count, uint64_t align, struct hz_run *out) {
+static bool grow(uint64_t count, uint64_t align, struct hz_run *out) {
   S->coming += count;
-  enum hz_grown grown = hz_grow_take(count, align, out);
+  bool grown = hz_grow_take(count, align, out);
   S->coming -= count;
   return grown;
 }
@@ -107,13 +107,10 @@ static bool alloc_locked(uint64_t count, uint64_t align, struct hz_run *out, uin
     }
     bool others = others_at_work();
     uint64_t free_before = S->free.free;
-    enum hz_grown grown = grow(count, align, out);
-    if (grown == HZ_GROWN) {
+    if (grow(count, align, out)) {
       *clean = count; // nearly: a run that ended at the frontier may be among it
       return true;
     }
-    if (grown == HZ_GROW_AGAIN)
-      continue;
     // What others were purging may be back by now, what they are purging now will be; refused is
     // refused only when nothing of that kind was going on.
     if (others_at_work())
@@ -261,11 +258,14 @@ bool hz_run_extend(uint64_t granule, uint64_t count, uint64_t new_count) {
     return true;
   uint64_t now_ms = hz_os_now_ms();
   hz_arena_lock();
-  uint64_t free = hz_free_run_at(&S->free, from);
   bool done = false;
   uint64_t clean = want;
-  if (room_under_limit(want) < want) {
-    // Not worth a purge: the caller moves the block, which asks for room in earnest.
+  enum room room = make_room(want, want);
+  for (int i = 0; i < PATIENCE && room == ROOM_LOOK_AGAIN; i++)
+    room = make_room(want, want);
+  uint64_t free = hz_free_run_at(&S->free, from);
+  if (room != ROOM) {
+    // Refused.
   } else if (free >= want) {
     struct hz_run ignored;
     clean = take_free(&(struct hz_free_found){from, from}, want, &ignored);

@@ -71,8 +71,10 @@ struct hz_arena_state {
   bool falling;       // used - empty is far below its recent height: nobody comes back soon
   // Returns: used - empty fell to a half of `crest` or less, to `trough`, and rose again from it.
   uint64_t crest, trough;   // the height; the lowest level since
+  uint64_t risen;           // the most that the level rose above the trough
   uint64_t trough_ms;       // when the level last was that low
   uint64_t returned[2];     // the largest such rise: this period, the one before
+  uint32_t returns[2];      // how many there were: likewise
   uint64_t period_start_ms; // of returned[0]
   uint64_t purge_again_ms;  // the kernel refused a purge: not before this time
   uint64_t due_ms;          // when a tick has work, UINT64_MAX: never; also read without the lock
@@ -142,9 +144,8 @@ void hz_arena_event(void);
 // ---- grow.c. Requires: lock held (given up during system calls).
 
 // Effect: takes granules at the frontier, growing it when it must; a free run that ends there is
-// used first. Returns: HZ_GROW_AGAIN when a free run that is long enough turned up meanwhile.
-enum hz_grown { HZ_GROWN, HZ_GROW_AGAIN, HZ_GROW_REFUSED };
-enum hz_grown hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out);
+// used first. Returns: false when refused.
+bool hz_grow_take(uint64_t count, uint64_t align, struct hz_run *out);
 // Effect: takes [from, from+count), which ends beyond `end`, whose part below `end` is free.
 // Returns: false when that is not so, or refused.
 bool hz_grow_take_from(uint64_t from, uint64_t count);

@@ -292,7 +292,9 @@ void *hz_large_alloc(size_t bytes, size_t align, bool zero) {
   if (!cache_take(count, &granule, &got)) {
     struct hz_run run;
     hz_add_relaxed(&totals.misses, 1);
-    bool resident = hz_load_relaxed(&totals.cached_blocks) != 0 && run_resident(count, count, &run);
+    bool purged = zero && count * HZ_GRANULE_BYTES >= PURGE_TO_ZERO_BYTES;
+    bool resident =
+        !purged && hz_load_relaxed(&totals.cached_blocks) != 0 && run_resident(count, count, &run);
     return resident ? block_of_run(&run, zero) : alloc_from_runs(count, 1, zero);
   }
   hz_add_relaxed(&totals.hits, 1);
@@ -328,15 +330,22 @@ static void forget(void *p, size_t bytes) {
     memset(p, 0, bytes);
 }
 
+static void purge_and_free(uint64_t granule, uint64_t count) {
+  hz_run_unify(granule, count); // nobody shall fill it up again as huge pages
+  if (hz_os_purge(hz_granule_address(granule), count * HZ_GRANULE_BYTES))
+    hz_run_free_purged(granule, count);
+  else
+    hz_run_free(granule, count);
+}
+
 static void shrink(void *p, uint64_t old_count, uint64_t new_count) {
   uint64_t granule = hz_granule_of(p), tail = granule + new_count, count = old_count - new_count;
   forget(hz_granule_address(tail), count * HZ_GRANULE_BYTES);
   resize_counted(p, old_count, new_count);
   if (record_flags(hz_load_relaxed(record_at(granule))) & WAS_MOVED)
     hz_run_free_moved(tail, count);
-  else if (count >= PURGE_TAIL_GRANULES && count > new_count &&
-           hz_os_purge(hz_granule_address(tail), count * HZ_GRANULE_BYTES))
-    hz_run_free_purged(tail, count);
+  else if (count >= PURGE_TAIL_GRANULES && count > new_count)
+    purge_and_free(tail, count);
   else
     hz_run_free(tail, count);
 }
