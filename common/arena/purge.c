@@ -13,9 +13,9 @@
 //               interval is the purge delay), and what it took of memory that had been purged in
 //               that time, which shows that the purge was wasted. A program that frees and
 //               allocates large runs in turn keeps them.
-//   returns   : what is used fell to a half or less and rose again within 5 delays, twice in the
-//               last 10: as much as it rose and a half (not every free run fits the next time),
-//               128 MiB at the most, may stay for 5 to 10 delays more. A program that builds
+//   returns   : what is used fell to a half or less and rose again, within a delay, or twice within
+//               5 delays each: as much as it rose and a half (not every free run fits the next
+//               time), 128 MiB at the most, may stay for 5 to 10 delays more. A program that builds
 //               up, tears down and builds up again keeps its pages for the next time; one that
 //               tears down once has no return to show. Who goes idle amid such rounds keeps that
 //               much until the next call.
@@ -94,7 +94,7 @@ static void period_roll(uint64_t now_ms) {
 // most of the way and back, was a return.
 static void trough_at(uint64_t level, bool crest, uint64_t now_ms) {
   if (S->trough <= S->crest / 2 && (crest || S->risen > (S->crest - S->trough) / 2))
-    S->returns[0]++;
+    S->returns[0] += now_ms <= S->trough_ms + S->config.purge_delay_ms ? RETURNS_LEAST : 1;
   if (crest)
     S->crest = level;
   S->trough = level;
