@@ -93,21 +93,6 @@ static bool grow(uint64_t need) {
   return done;
 }
 
-// Effect: takes [from, from+count), of which what lies below `end` is free; the rest is committed.
-// Returns: whether every byte is zero.
-static bool take(uint64_t from, uint64_t count) {
-  uint64_t end = S->end, below = hz_free_run_below(&S->free, end);
-  uint64_t dirty = 0;
-  if (from < end) {
-    dirty = hz_free_take(&S->free, end - below, from, end - from);
-    hz_purge_note_taken(dirty, end - from - dirty);
-  } else {
-    skip_to(from);
-  }
-  end_publish(from + count);
-  return dirty == 0;
-}
-
 // Effect: takes [from, from+count) out of the free run that ends at `end`. Returns: whether every
 // byte is zero.
 static bool take_below(uint64_t from, uint64_t count) {
@@ -117,6 +102,18 @@ static bool take_below(uint64_t from, uint64_t count) {
   if (dirty != 0)
     hz_purge_schedule();
   return dirty == 0;
+}
+
+// Effect: takes [from, from+count), of which what lies below `end` is free; the rest is committed.
+// Returns: whether every byte is zero.
+static bool take(uint64_t from, uint64_t count) {
+  bool zeroed = true;
+  if (from < S->end)
+    zeroed = take_below(from, S->end - from);
+  else
+    skip_to(from);
+  end_publish(from + count);
+  return zeroed;
 }
 
 // Returns: false when it will not do; lock given up meanwhile unless it is there already.

@@ -152,7 +152,6 @@ uint64_t hz_purge_allowance(uint64_t now_ms) {
       hz_min(filled / FIRST_CREDIT_SHARE_OF_USED, CREDIT_LEAST_BYTES >> HZ_GRANULE_SHIFT);
   uint64_t credit =
       hz_max(hz_min(S->taken[0] + S->taken[1], most), first > fallen ? first - fallen : 0);
-  period_roll(now_ms);
   uint64_t coming = hz_purge_returned();
   S->falling = fallen > hz_max(credit, coming) + share;
   if (fallen > credit + share)

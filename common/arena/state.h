@@ -160,7 +160,7 @@ void hz_grow_skip(uint64_t to);
 uint64_t hz_purge_down_to(uint64_t keep, uint64_t min_age_ms, uint64_t now_ms);
 // Effect: notes that granules left free runs.
 void hz_purge_note_taken(uint64_t dirty, uint64_t clean);
-// Effect: notes the level of what is used, after every change of it.
+// Effect: notes the level of what is used, after a run was taken or came back resident.
 void hz_purge_note_level(uint64_t now_ms);
 // Effect: the level is where it is, whatever it was.
 void hz_purge_forget_returns(void);
