@@ -59,23 +59,28 @@ static unsigned carve(struct hz4_central *c, struct hz4_span *s, unsigned cls, v
   return n;
 }
 
+// Effect: up to `want` blocks of one span: what has its pages, what was purged, what is not carved.
+static unsigned take_from(struct hz4_central *c, struct hz4_span *s, unsigned cls, void **out,
+                          unsigned want, unsigned *fresh) {
+  size_t bytes = hz_class_bytes(cls);
+  unsigned n = take_bits(c, s, FREE(s) & ~PURGED(s), bytes, out, want);
+  n += take_bits(c, s, FREE(s), bytes, out + n, want - n);
+  *fresh = carve(c, s, cls, out + n, want - n);
+  hz4_central_relist(c, s);
+  return n + *fresh;
+}
+
 static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, unsigned want,
                             unsigned *fresh) {
   unsigned n = 0;
   *fresh = 0;
-  size_t bytes = hz_class_bytes(cls);
   while (n < want) {
     struct hz4_span *s = hz4_central_best(c);
     if (!s)
       break;
-    n += take_bits(c, s, FREE(s) & ~PURGED(s), bytes, out + n, want - n);
-    n += take_bits(c, s, FREE(s), bytes, out + n, want - n);
-    *fresh = carve(c, s, cls, out + n, want - n);
-    n += *fresh;
-    hz4_central_relist(c, s);
+    n += take_from(c, s, cls, out + n, want - n, fresh);
   }
-  c->takes++;
-  hz_store_relaxed(&c->taken_at, c->gives);
+  hz4_central_taken(c);
   return n;
 }
 
@@ -91,10 +96,12 @@ unsigned hz4_mid_take(unsigned cls, void **out, unsigned want, unsigned *fresh) 
   if (s) {
     c->spans++;
     c->spans_made++;
-    hz4_central_relist(c, s);
+    // Of the new span, as Small does: none is listed of which nothing is out.
+    n = take_from(c, s, cls, out, want, fresh);
+    hz4_central_taken(c);
+  } else {
+    n = take_locked(c, cls, out, want, fresh); // others may have given meanwhile
   }
-  n = take_locked(c, cls, out, want,
-                  fresh); // also without a new span: others may have given meanwhile
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   return n;
 }

@@ -84,25 +84,28 @@ static unsigned carve(struct hz4_central *c, struct hz4_span *s, unsigned cls, c
   return n;
 }
 
+// Effect: up to `want` blocks of one span, free ones before those not carved yet.
+static unsigned take_from(struct hz4_central *c, struct hz4_span *s, unsigned cls, void **out,
+                          unsigned want, unsigned *fresh) {
+  char *start = hz_granule_address(hz4_span_granule(s));
+  unsigned reused = take_free(s, start, hz_class_bytes(cls), out, want);
+  hz_store_relaxed(&c->free_blocks, c->free_blocks - reused);
+  *fresh = carve(c, s, cls, start, out + reused, want - reused);
+  hz4_central_relist(c, s);
+  return reused + *fresh;
+}
+
 static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, unsigned want,
                             unsigned *fresh) {
   unsigned n = 0;
   *fresh = 0;
-  size_t bytes = hz_class_bytes(cls);
   while (n < want) {
     struct hz4_span *s = hz4_central_best(c);
     if (!s)
       break;
-    char *start = hz_granule_address(hz4_span_granule(s));
-    unsigned reused = take_free(s, start, bytes, out + n, want - n);
-    hz_store_relaxed(&c->free_blocks, c->free_blocks - reused);
-    n += reused;
-    *fresh = carve(c, s, cls, start, out + n, want - n);
-    n += *fresh;
-    hz4_central_relist(c, s);
+    n += take_from(c, s, cls, out + n, want - n, fresh);
   }
-  c->takes++;
-  hz_store_relaxed(&c->taken_at, c->gives);
+  hz4_central_taken(c);
   return n;
 }
 
@@ -149,8 +152,10 @@ unsigned hz4_small_take(unsigned cls, unsigned shard, void **out, unsigned want,
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
   c->spans++;
   c->spans_made++;
-  hz4_central_relist(c, s);
-  n = take_locked(c, cls, out, want, fresh);
+  // Of the new span, whatever others gave meanwhile: none is listed of which nothing is out, for
+  // nobody would ever find it whole.
+  n = take_from(c, s, cls, out, want, fresh);
+  hz4_central_taken(c);
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   return n;
 }

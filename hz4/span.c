@@ -114,6 +114,6 @@ struct hz4_place hz4_span_find(unsigned cls, void *p) {
 }
 
 bool hz4_span_is_valid(const struct hz4_span *s, uint64_t set_bits) {
-  return s->free == set_bits && s->free <= s->carved && s->carved <= s->blocks && s->blocks > 0 &&
-         (s->bucket == HZ4_BUCKET_NONE || s->bucket == bucket_of(s));
+  return s->free == set_bits && s->free < s->carved && s->carved <= s->blocks && s->blocks > 0 &&
+         s->bucket == bucket_of(s);
 }

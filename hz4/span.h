@@ -109,6 +109,12 @@ void hz4_central_unlist(struct hz4_central *c, struct hz4_span *s);
 // Returns: the fullest span (near enough) with something available, NULL when there is none.
 struct hz4_span *hz4_central_best(struct hz4_central *c);
 
+// Effect: says that a batch was taken. Requires: lock held.
+HZ_INLINE void hz4_central_taken(struct hz4_central *c) {
+  c->takes++;
+  hz_store_relaxed(&c->taken_at, c->gives);
+}
+
 // Effect: a run of granules becomes a span, in no list yet, nothing carved; *zeroed (if not NULL):
 // every byte of it reads as zero. Lock not held. Returns: NULL when memory is exhausted.
 struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed);
@@ -125,6 +131,7 @@ struct hz4_place {
 // Returns: where a free block belongs; names the fault when it belongs nowhere in this class.
 struct hz4_place hz4_span_find(unsigned cls, void *p);
 
+// Of a span in a list: something of it is out, or it would have gone back.
 bool hz4_span_is_valid(const struct hz4_span *s, uint64_t set_bits);
 
 HZ_EXTERN_C_END
