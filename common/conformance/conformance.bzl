@@ -173,6 +173,7 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
             size = "large",
             timeout = "long",
             args = who + (["--linked"] if ours else []),
+            env = {} if ours else {"MALLOC_ARENA_MAX": "1"},
             linkopts = [
                 "-pthread",
                 "-ldl",
