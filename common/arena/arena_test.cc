@@ -363,6 +363,33 @@ TEST(Arena, WhoComesBackKeepsHisPages) {
     });
 }
 
+// Who never quite gets as high as the first time, nor as low, comes back all the same.
+TEST(Arena, WhoComesBackMostOfTheWayKeepsHisPages) {
+  in_child([] {
+    hz_arena_config c = config(100000);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run run[16];
+    int taken = 0;
+    const auto level = [&](int to) {
+      for (; taken < to; ++taken)
+        ASSERT_TRUE(hz_run_alloc(100, 1, &run[taken]));
+      while (taken > to) {
+        --taken;
+        hz_run_free(run[taken].granule, run[taken].count);
+      }
+    };
+    level(16);
+    level(2);
+    EXPECT_LE(stats().free_dirty_bytes, 8 * HZ_MIB);
+    level(14);
+    level(4);
+    // What rose from 2 to 14 is kept, and a half more of what went.
+    EXPECT_GE(hz_runs_returned(), 1200u);
+    EXPECT_EQ(stats().free_dirty_bytes, 1000 * HZ_GRANULE_BYTES);
+    EXPECT_TRUE(hz_arena_is_valid());
+  });
+}
+
 // A program that uses 777 MiB and frees 128 again and again keeps them; one of whose 777 MiB 640
 // are addresses without memory does not keep all. (It frees less than half of what it has.)
 TEST(Arena, WhatIsOutAndEmptyGivesNoCredit) {

@@ -13,12 +13,12 @@
 //               interval is the purge delay), and what it took of memory that had been purged in
 //               that time, which shows that the purge was wasted. A program that frees and
 //               allocates large runs in turn keeps them.
-//   returns   : what is used fell to a half or less and rose again, within a delay, or twice within
-//               5 delays each: as much as it rose and a half (not every free run fits the next
-//               time), 128 MiB at the most, may stay for 5 to 10 delays more. A program that builds
-//               up, tears down and builds up again keeps its pages for the next time; one that
-//               tears down once has no return to show. Who goes idle amid such rounds keeps that
-//               much until the next call.
+//   returns   : what is used fell to a half or less and half of that came back, within a delay, or
+//               twice within 5 delays each: as much as it rose in the end and a half (not every
+//               free run fits the next time), 128 MiB at the most, may stay for 5 to 10 delays
+//               more. A program that builds up, tears down and builds up again keeps its pages for
+//               the next time; one that tears down once has no return to show. Who goes idle amid
+//               such rounds keeps that much until the next call.
 //   allowance = base + the larger of credit and returns
 //   bounds    : what is used (and may be resident) and kept by credit stays below the recent height
 //               of `used` and a quarter (32 MiB are always allowed); returns are bounded by their
@@ -90,42 +90,42 @@ static void period_roll(uint64_t now_ms) {
   S->period_start_ms = now_ms;
 }
 
-// Effect: the level is the trough from which the next rise is measured; a rise to the crest, or
-// most of the way and back, was a return.
-static void trough_at(uint64_t level, bool crest, uint64_t now_ms) {
-  if (S->trough <= S->crest / 2 && (crest || S->risen > (S->crest - S->trough) / 2))
-    S->returns[0] += now_ms <= S->trough_ms + S->config.purge_delay_ms ? RETURNS_LEAST : 1;
-  if (crest)
-    S->crest = level;
-  S->trough = level;
+// Effect: what was fallen from and came back counts; the next fall is measured from here.
+static void crest_at(uint64_t level, uint64_t now_ms) {
+  S->crest = S->trough = level;
   S->trough_ms = now_ms;
-  S->risen = 0;
 }
 
 void hz_purge_note_level(uint64_t now_ms) {
   uint64_t level = hz_arena_filled();
   period_roll(now_ms);
   if (level <= S->trough) {
-    trough_at(level, false, now_ms);
-    return;
-  }
-  if (S->trough_ms + period_ms() < now_ms) { // too long ago: growth like any other
-    S->risen = 0;
-    S->trough = S->crest = level;
+    S->trough = level;
     S->trough_ms = now_ms;
     return;
   }
-  S->risen = hz_max(S->risen, hz_min(level, S->crest) - S->trough);
-  if (S->trough <= S->crest / 2)
-    S->returned[0] = hz_max(S->returned[0], S->risen);
-  if (level >= S->crest)
-    trough_at(level, true, now_ms);
+  if (S->trough_ms + period_ms() < now_ms) { // too long ago: growth like any other
+    crest_at(level, now_ms);
+    S->fallen_from = S->fallen_to = 0;
+    return;
+  }
+  if (S->trough <= S->crest / 2 && level >= S->crest - (S->crest - S->trough) / 2) {
+    S->returns[0] += now_ms <= S->trough_ms + S->config.purge_delay_ms ? RETURNS_LEAST : 1;
+    S->fallen_from = S->crest;
+    S->fallen_to = S->trough;
+    crest_at(level, now_ms);
+  } else if (level >= S->crest) {
+    crest_at(level, now_ms);
+  }
+  uint64_t reached = hz_min(level, S->fallen_from);
+  if (reached > S->fallen_to)
+    S->returned[0] = hz_max(S->returned[0], reached - S->fallen_to);
 }
 
 void hz_purge_forget_returns(void) {
   S->returned[0] = S->returned[1] = 0;
   S->returns[0] = S->returns[1] = 0;
-  S->risen = 0;
+  S->fallen_from = S->fallen_to = 0;
   S->crest = S->trough = hz_arena_filled();
 }
 

@@ -69,15 +69,16 @@ struct hz_arena_state {
   uint64_t purged[2]; // granules purged in these intervals and not taken again
   uint64_t high[2];   // largest used - empty: this interval, the one before
   bool falling;       // used - empty is far below its recent height: nobody comes back soon
-  // Returns: used - empty fell to a half of `crest` or less, to `trough`, and rose again from it.
-  uint64_t crest, trough;   // the height; the lowest level since
-  uint64_t risen;           // the most that the level rose above the trough
-  uint64_t trough_ms;       // when the level last was that low
-  uint64_t returned[2];     // the largest such rise: this period, the one before
-  uint32_t returns[2];      // how many there were: likewise
-  uint64_t period_start_ms; // of returned[0]
-  uint64_t purge_again_ms;  // the kernel refused a purge: not before this time
-  uint64_t due_ms;          // when a tick has work, UINT64_MAX: never; also read without the lock
+  // Returns: used - empty fell to a half of `crest` or less, to `trough`, and half of that came
+  // back.
+  uint64_t crest, trough;          // the height since the last return; the lowest level since then
+  uint64_t trough_ms;              // when the level last was that low
+  uint64_t fallen_from, fallen_to; // crest and trough of the last return
+  uint64_t returned[2];            // the most that rose from one's fallen_to: this period, before
+  uint32_t returns[2];             // how many there were: likewise
+  uint64_t period_start_ms;        // of returned[0]
+  uint64_t purge_again_ms;         // the kernel refused a purge: not before this time
+  uint64_t due_ms; // when a tick has work, UINT64_MAX: never; also read without the lock
 
   // Huge pages (huge.c). Written by the thread that grows; granules.
   uint64_t huge_first;    // the lowest that was ever asked for; UINT64_MAX: none
