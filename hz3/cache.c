@@ -435,27 +435,32 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   // Where most of the spans is free others take from there.
   bool sparse = hz3_span_is_sparse(c->heap, cls);
   bool wanted = bin->missed || (takes != bin->takes_seen && !sparse);
+  // Read before anything beside it is written: a load of what two stores left waits until both, and
+  // all that the program has stored, are in the cache.
+  bool giving = bin->giving, closed = bin->capacity == 0;
   bin->takes_seen = takes;
   bin->missed = 0;
   bin->used = 1;
-  if (wanted || (bin->capacity == 0 && !bin->giving)) {
+  if (wanted || (closed && !giving)) {
     bin->giving = bin->unwanted = 0;
     c->idle = 0;
-    if (bin_grow(c, cls) || bin->capacity == 0)
-      return bin->capacity != 0;
+    if (bin_grow(c, cls))
+      return true;
+    if (closed)
+      return false;
     bin_sort(c, cls, api);
     bin_fit(c, cls, api);
     return true;
   }
-  if (!bin->giving && !sparse && bin->unwanted < patience_with(c, cls)) {
+  if (!giving && !sparse && bin->unwanted < patience_with(c, cls)) {
     bin->unwanted = (uint16_t)(bin->unwanted + bin_step(c, cls));
     bin_sort(c, cls, api);
     return true;
   }
-  unsigned weight = bin->capacity == 0 ? IDLE_BLOCK : IDLE_FLUSH;
-  if (!bin->giving) {
+  unsigned weight = closed ? IDLE_BLOCK : IDLE_FLUSH;
+  if (!giving) {
     bin_give_up(c, cls, api);
-  } else if (bin->capacity != 0) {
+  } else if (!closed) {
     bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
     bin_shrink(c, cls, giving_capacity(c, cls));
   }
