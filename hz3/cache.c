@@ -258,7 +258,7 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   if (bin->capacity != 0)
     hz3_count_seen(HZ3_SEEN_EMPTIED);
   bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
-  (void)hz3_shelf_clear(cls, true, api);
+  (void)hz3_shelf_clear(cls, api);
   (void)hz3_transfer_drain(cls, api);
   if (bin->capacity == 0)
     return;
@@ -364,7 +364,7 @@ static unsigned fetch_at_any_price(struct hz3_cache *c, unsigned cls, void **out
   for (unsigned other = HZ_CLASS_FIRST; other <= HZ_CLASS_LAST; other++) {
     if (c)
       bin_release(c, other, hz3_bin_count(c, other), TO_SPANS, HZ_API_MALLOC);
-    (void)hz3_shelf_clear(other, true, HZ_API_MALLOC);
+    (void)hz3_shelf_clear(other, HZ_API_MALLOC);
     (void)hz3_transfer_drain(other, HZ_API_MALLOC);
   }
   (void)hz_large_trim();

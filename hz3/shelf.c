@@ -12,20 +12,16 @@
 uint64_t hz3_shelf_limit_bytes;
 static uint64_t all_limit_bytes; // of all shelves together
 struct hz3_shelf *hz3_shelves[HZ3_SHELVES_MOST];
-ptrdiff_t hz3_cpu_at;
+struct hz3_shelf_cpu hz3_shelf_cpu;
 static uint32_t shelves_end; // none was made at or beyond, as of the last tick or making
 
 // ---- which ----
 
-// The kernel keeps the number of a thread's CPU in its rseq area, which glibc 2.35 and later
-// register. Only that number is read (cpu_id_start, always a number); a thread that was moved since
-// uses a shelf farther away.
-extern const ptrdiff_t __rseq_offset __attribute__((weak));
-extern const unsigned int __rseq_size __attribute__((weak));
-
 void hz3_shelf_init(void) {
-  if (&__rseq_size && &__rseq_offset && __rseq_size != 0)
-    hz3_cpu_at = __rseq_offset;
+  hz3_shelf_cpu.known = hz_rseq_area(&hz3_shelf_cpu.area);
+#if !defined(__SANITIZE_THREAD__) // which does not see what a sequence does
+  hz3_shelf_cpu.claims = hz3_shelf_cpu.known && hz_rseq_barrier_register();
+#endif
 }
 
 // Effect: the limit is shared out among the shelves there are.
@@ -40,12 +36,13 @@ static void limit_share_out(void) {
   hz_store_relaxed(&hz3_shelf_limit_bytes, hz_load_relaxed(&all_limit_bytes) / hz_max(n, 1));
 }
 
-HZ_COLD struct hz3_shelf *hz3_shelf_make(struct hz3_shelf **place) {
+HZ_COLD struct hz3_shelf *hz3_shelf_make(unsigned cpu) {
   struct hz3_shelf *fresh = hz_meta_alloc(sizeof *fresh, HZ_NO_SHARE_BYTES), *none = NULL;
   if (!fresh)
     return NULL;
+  fresh->cpu = cpu;
   // Who loses uses the winner's; the loser's addresses are lost, its memory was never touched.
-  if (!hz_cas_acq_rel(place, &none, fresh))
+  if (!hz_cas_acq_rel(&hz3_shelves[cpu], &none, fresh))
     return none;
   limit_share_out();
   return fresh;
@@ -53,8 +50,11 @@ HZ_COLD struct hz3_shelf *hz3_shelf_make(struct hz3_shelf **place) {
 
 // ---- rows ----
 
-// Acquire: the row is as its last holder left it; partner: the release in row_leave.
-static bool row_try(struct hz3_row *row) {
+// Acquire, the swap and the claim: the row is as its last holder left it; partner: the release in
+// row_leave.
+static bool row_try(const struct hz3_shelf *s, struct hz3_row *row) {
+  if (HZ_LIKELY(hz3_shelf_cpu.claims))
+    return hz_rseq_claim(hz3_shelf_cpu.area, s->cpu, &row->lock);
   uint32_t free = 0;
   return hz_cas_acquire(&row->lock, &free, 1u);
 }
@@ -66,8 +66,8 @@ static void row_leave(struct hz3_row *row) {
 static void row_set_count(struct hz3_row *row, unsigned count) {
   hz_signal_fence();
   hz_store_relaxed(&row->count, (uint16_t)count);
-  if (count < row->low)
-    row->low = (uint16_t)count;
+  if (count < hz_load_relaxed(&row->low))
+    hz_store_relaxed(&row->low, (uint16_t)count); // a tick may look, and set it
 }
 
 // Few words: a call of memcpy would cost more. Upwards, so that a row may move down.
@@ -99,7 +99,7 @@ unsigned hz3_shelf_take(struct hz3_shelf *s, unsigned cls, void **out, unsigned 
   hz_store_relaxed(&row->takes, takes);
   if (takes % TAKES_PER_ASK == 0)
     hz3_transfer_ask(cls);
-  if (hz_load_relaxed(&row->count) == 0 || !row_try(row))
+  if (hz_load_relaxed(&row->count) == 0 || !row_try(s, row))
     return 0;
   unsigned n = (unsigned)hz_min(row->count, want), left = row->count - n;
   words_copy(out, row->blocks + left, n);
@@ -114,7 +114,7 @@ bool hz3_shelf_give(struct hz3_shelf *s, unsigned cls, void *const *blocks, unsi
   struct hz3_row *row = &s->rows[cls];
   size_t bytes = hz_class_bytes(cls);
   *moved = 0;
-  if (count > HZ3_ROW_BLOCKS / 2 || !row_try(row))
+  if (count > HZ3_ROW_BLOCKS / 2 || !row_try(s, row))
     return false;
   uint64_t weight = hz_load_relaxed(&s->bytes) + count * bytes;
   if ((int64_t)weight > (int64_t)hz_load_relaxed(&hz3_shelf_limit_bytes) ||
@@ -136,12 +136,33 @@ bool hz3_shelf_give(struct hz3_shelf *s, unsigned cls, void *const *blocks, unsi
 
 // ---- all of them ----
 
+// Rows that are locked at once, and cleared one after the other.
+#define CLEAR_ROWS 32u
+
+struct clearing {
+  uint32_t token;
+  unsigned count;
+  struct {
+    struct hz3_shelf *shelf;
+    unsigned cls;
+  } row[CLEAR_ROWS];
+};
+
+// Effect: the row's lock holds the token, if it was free: by a swap, whose CPU may be another.
+static void clearing_add(struct clearing *c, struct hz3_shelf *s, unsigned cls) {
+  uint32_t free = 0;
+  if (!hz_cas_acquire(&s->rows[cls].lock, &free, c->token))
+    return;
+  c->row[c->count].shelf = s;
+  c->row[c->count++].cls = cls;
+}
+
+// Effect: the blocks of a row whose lock is held go back to spans: all, or what was not needed.
+// Returns: how many.
 static size_t row_clear(struct hz3_shelf *s, unsigned cls, bool all, enum hz_api api) {
   struct hz3_row *row = &s->rows[cls];
   void *out[HZ3_ROW_BLOCKS];
-  if (hz_load_relaxed(&row->count) == 0 || !row_try(row))
-    return 0;
-  unsigned n = all ? row->count : row->low;
+  unsigned n = all ? row->count : (unsigned)hz_min(row->low, row->count);
   row_take_oldest(row, out, n);
   row->low = row->count;
   row_leave(row);
@@ -153,14 +174,61 @@ static size_t row_clear(struct hz3_shelf *s, unsigned cls, bool all, enum hz_api
   return n;
 }
 
-size_t hz3_shelf_clear(unsigned cls, bool all, enum hz_api api) {
+static size_t clearing_run(struct clearing *c, bool all, enum hz_api api) {
+  size_t blocks = 0;
+  if (c->count == 0)
+    return 0;
+  bool ours = !hz3_shelf_cpu.claims || hz_rseq_barrier_all();
+  for (unsigned i = 0; i < c->count; i++) {
+    struct hz3_shelf *s = c->row[i].shelf;
+    struct hz3_row *row = &s->rows[c->row[i].cls];
+    uint32_t token = c->token;
+    // Acquire, as in row_try: what a claim that committed before the barrier did to the row was
+    // left by it, or the token is gone.
+    if (ours && hz_load_acquire(&row->lock) == token)
+      blocks += row_clear(s, c->row[i].cls, all, api);
+    else
+      (void)hz_cas_relaxed(&row->lock, &token, 0u); // without a barrier nothing was looked at
+  }
+  c->count = 0;
+  c->token = hz_rseq_token();
+  return blocks;
+}
+
+// A look without the lock, hence relaxed. Returns: whether there is something to clear. Where there
+// is not, an interval begins.
+static bool row_has(struct hz3_row *row, bool all) {
+  unsigned count = hz_load_relaxed(&row->count);
+  if (all || count == 0)
+    return count != 0;
+  if (hz_load_relaxed(&row->low) != 0)
+    return true;
+  hz_store_relaxed(&row->low, (uint16_t)count);
+  return false;
+}
+
+static size_t rows_clear(unsigned first, unsigned last, bool all, enum hz_api api) {
+  struct clearing c = {.token = hz_rseq_token()};
   size_t blocks = 0;
   for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
     struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
-    if (s)
-      blocks += row_clear(s, cls, all, api);
+    for (unsigned cls = first; s && cls <= last; cls++) {
+      if (!row_has(&s->rows[cls], all))
+        continue;
+      clearing_add(&c, s, cls);
+      if (c.count == CLEAR_ROWS)
+        blocks += clearing_run(&c, all, api);
+    }
   }
-  return blocks;
+  return blocks + clearing_run(&c, all, api);
+}
+
+size_t hz3_shelf_clear(unsigned cls, enum hz_api api) {
+  return rows_clear(cls, cls, true, api);
+}
+
+size_t hz3_shelf_age(void) {
+  return rows_clear(HZ_CLASS_FIRST, HZ_CLASS_LAST, false, HZ_API_FREE);
 }
 
 size_t hz3_shelf_blocks(unsigned cls) {
@@ -195,7 +263,7 @@ static bool row_is_valid(const struct hz3_row *row) {
     for (unsigned j = 0; j < i; j++)
       if (row->blocks[i] == row->blocks[j] || !row->blocks[i])
         return false;
-  return row->count <= HZ3_ROW_BLOCKS && row->low <= row->count && !row->moving && !row->lock;
+  return row->count <= HZ3_ROW_BLOCKS && !row->moving && !row->lock;
 }
 
 bool hz3_shelf_is_valid(const struct hz3_shelf *s) {
@@ -208,6 +276,8 @@ bool hz3_shelf_is_valid(const struct hz3_shelf *s) {
 // A thread that is no more was stopped between two instructions. What it held of a row is lost with
 // it; a row whose blocks it was moving is given up.
 void hz3_shelf_after_fork_child(void) {
+  if (hz3_shelf_cpu.claims) // a new address space; where it fails, rows are not cleared
+    (void)hz_rseq_barrier_register();
   for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++)
     for (unsigned cls = HZ_CLASS_FIRST; hz3_shelves[i] && cls <= HZ_CLASS_LAST; cls++) {
       struct hz3_row *row = &hz3_shelves[i]->rows[cls];

@@ -4,12 +4,15 @@
 //
 // Owns: the blocks that lie on them. Does not own bins (cache.h) or what is behind (transfer.h).
 // Thread rule: any thread, any time, nobody waits: a row is locked by a try, and who does not get
-// it goes to the transfer layer. Any thread may use any shelf; that of its CPU is the near one.
+// it goes to the transfer layer.
 //
 //   shelf of a CPU     row of class 1    [ lock takes count low | block | block | ... ]
 //                      row of class 2    [ ...                    oldest       newest ]
 //
-//   invariants   low <= count <= HZ3_ROW_BLOCKS
+//   lock         a claim of its CPU (common/rseq): threads on that CPU lock it without a locked
+//                instruction, others take it away. Where there are no restartable sequences any
+//                thread swaps it, and any thread may use any shelf.
+//   invariants   count <= HZ3_ROW_BLOCKS
 //                sum over rows of count * block bytes == bytes, between two calls
 //
 // Bound: bytes <= hz3_shelf_limit_bytes, looked at before blocks come; the limit of all together is
@@ -20,19 +23,20 @@
 
 #include "common/base/units.h"
 #include "common/fail/fail.h"
+#include "common/rseq/rseq.h"
 #include "common/sync/atomic.h"
 #include "hz3/shape.h"
 
 HZ_EXTERN_C_BEGIN
 
 #define HZ3_ROW_BLOCKS 62u
-#define HZ3_SHELVES_MOST 64u // CPUs beyond share
+#define HZ3_SHELVES_MOST 256u // CPUs beyond share, or have none where a shelf is its CPU's alone
 
 struct hz3_row {
-  uint32_t lock;   // 0, or 1: somebody is at it; only ever tried
+  uint32_t lock;   // 0: free; only ever tried
   uint32_t takes;  // how often threads came for blocks; a guess: additions may be lost
   uint16_t count;  // of blocks; written by the holder of the lock
-  uint16_t low;    // least count since the last tick
+  uint16_t low;    // least count since the last tick; a guess: it may be above count
   uint32_t moving; // blocks are being moved down: a forked child drops the row
   void *blocks[HZ3_ROW_BLOCKS];
 };
@@ -41,39 +45,38 @@ _Static_assert(sizeof(struct hz3_row) == 512, "eight lines");
 struct hz3_shelf {
   // In all rows. Written without a lock, so that additions may be lost; each tick counts anew.
   uint64_t bytes HZ_ALIGNED(HZ_NO_SHARE_BYTES);
+  uint32_t cpu;
   struct hz3_row rows[HZ_CLASS_COUNT] HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 };
 
 extern HZ_HIDDEN uint64_t hz3_shelf_limit_bytes; // of one shelf
 extern HZ_HIDDEN struct hz3_shelf *hz3_shelves[HZ3_SHELVES_MOST];
-// Where the kernel keeps the number of a thread's CPU, from its thread pointer; 0: nowhere.
-extern HZ_HIDDEN ptrdiff_t hz3_cpu_at;
+struct hz3_shelf_cpu {
+  uintptr_t area; // common/rseq
+  bool known;     // a thread's CPU is to be had
+  bool claims;    // rows are claimed by the CPU: constant after init
+};
+extern HZ_HIDDEN struct hz3_shelf_cpu hz3_shelf_cpu;
 
 // Called once, before the first allocation.
 void hz3_shelf_init(void);
 // Out of line: the first time on a CPU.
-struct hz3_shelf *hz3_shelf_make(struct hz3_shelf **place);
-
-HZ_INLINE const char *hz3_thread_pointer(void) {
-#if defined(__x86_64__)
-  const char *p; // its own first word, as the ABI has it
-  __asm__("movq %%fs:0, %0" : "=r"(p));
-  return p;
-#else
-  return (const char *)__builtin_thread_pointer();
-#endif
-}
+struct hz3_shelf *hz3_shelf_make(unsigned cpu);
 
 // Returns: the shelf of this CPU; where the system does not say which it is, one chosen by `hint`.
-// NULL when there is no memory for it.
+// NULL when there is no memory for it, or no shelf for so many CPUs.
 HZ_INLINE struct hz3_shelf *hz3_shelf_here(const void *hint) {
   size_t cpu = ((uintptr_t)hint >> 12) * 0x9e3779b1u >> 16;
-  if (HZ_LIKELY(hz3_cpu_at != 0))
-    cpu = hz_load_relaxed((const uint32_t *)(const void *)(hz3_thread_pointer() + hz3_cpu_at));
-  struct hz3_shelf **place = &hz3_shelves[cpu % HZ3_SHELVES_MOST];
+  if (HZ_LIKELY(hz3_shelf_cpu.known))
+    cpu = hz_rseq_cpu(hz3_shelf_cpu.area);
+  if (HZ_UNLIKELY(cpu >= HZ3_SHELVES_MOST)) {
+    if (hz3_shelf_cpu.claims)
+      return NULL;
+    cpu %= HZ3_SHELVES_MOST;
+  }
   // Acquire: its memory reads as zero; partner: the release in hz3_shelf_make.
-  struct hz3_shelf *s = hz_load_acquire(place);
-  return HZ_LIKELY(s != NULL) ? s : hz3_shelf_make(place);
+  struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[cpu]);
+  return HZ_LIKELY(s != NULL) ? s : hz3_shelf_make((unsigned)cpu);
 }
 
 // Effect: up to `want` blocks, the newest, leave the row. Returns: how many.
@@ -85,9 +88,11 @@ unsigned hz3_shelf_take(struct hz3_shelf *s, unsigned cls, void **out, unsigned 
 bool hz3_shelf_give(struct hz3_shelf *s, unsigned cls, void *const *blocks, unsigned count,
                     void **out, unsigned most, unsigned *moved);
 
-// Effect: what nobody needed since the last call (`all`: everything) of a class goes back to spans;
-// rows that are in use this moment are left alone. Returns: how many blocks.
-size_t hz3_shelf_clear(unsigned cls, bool all, enum hz_api api);
+// Effect: everything of the class goes back to spans; rows that are in use this moment are left
+// alone. Returns: how many blocks.
+size_t hz3_shelf_clear(unsigned cls, enum hz_api api);
+// Effect: the same for what nobody needed since the last call, of all classes.
+size_t hz3_shelf_age(void);
 // Returns: blocks of a class on all shelves; a sum without locks.
 size_t hz3_shelf_blocks(unsigned cls);
 // Effect: all shelves together may hold so many bytes; their sums are counted anew.

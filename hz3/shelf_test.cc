@@ -2,7 +2,10 @@
 #include "hz3/shelf.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <memory>
+#include <sched.h>
 #include <set>
 #include <thread>
 #include <vector>
@@ -26,18 +29,37 @@ std::vector<void *> fresh(unsigned count) {
   return blocks;
 }
 
-// A shelf of our own, on which nobody else lays anything down, and no limit but the row's.
-hz3_shelf *own() {
-  static hz3_shelf *place;
-  EXPECT_TRUE(hz3_init_ensure());
-  if (!place)
-    hz3_shelf_make(&place);
-  memset(place, 0, sizeof *place);
-  hz3_shelf_limit_bytes = HZ_GIB;
-  return place;
+// After each test the thread may run where it could before.
+class Shelf : public testing::Test {
+protected:
+  void SetUp() override { ASSERT_EQ(sched_getaffinity(0, sizeof allowed_, &allowed_), 0); }
+  void TearDown() override { EXPECT_EQ(sched_setaffinity(0, sizeof allowed_, &allowed_), 0); }
+  cpu_set_t allowed_;
+};
+
+// Effect: this thread, and those that it starts, run there.
+unsigned stay_on(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  EXPECT_EQ(sched_setaffinity(0, sizeof set, &set), 0);
+  return static_cast<unsigned>(cpu);
+}
+unsigned stay_here() {
+  return stay_on(sched_getcpu());
 }
 
-TEST(Shelf, TheNewestBlocksAreTakenFirst) {
+// A shelf of our own, on which nobody else lays anything down, and no limit but the row's.
+hz3_shelf *own() {
+  alignas(HZ_NO_SHARE_BYTES) static hz3_shelf place;
+  EXPECT_TRUE(hz3_init_ensure());
+  memset(static_cast<void *>(&place), 0, sizeof place);
+  place.cpu = stay_here();
+  hz3_shelf_limit_bytes = HZ_GIB;
+  return &place;
+}
+
+TEST_F(Shelf, TheNewestBlocksAreTakenFirst) {
   hz3_shelf *s = own();
   std::vector<void *> blocks = fresh(5);
   void *out[5];
@@ -55,7 +77,7 @@ TEST(Shelf, TheNewestBlocksAreTakenFirst) {
   hz3_span_put(cls(), blocks.data(), 5, HZ_API_FREE);
 }
 
-TEST(Shelf, AFullRowMakesRoomByItsOldest) {
+TEST_F(Shelf, AFullRowMakesRoomByItsOldest) {
   hz3_shelf *s = own();
   std::vector<void *> blocks = fresh(HZ3_ROW_BLOCKS + 4);
   void *out[HZ3_ROW_BLOCKS];
@@ -73,7 +95,7 @@ TEST(Shelf, AFullRowMakesRoomByItsOldest) {
   hz3_span_put(cls(), blocks.data(), HZ3_ROW_BLOCKS + 4, HZ_API_FREE);
 }
 
-TEST(Shelf, KeepsToItsLimit) {
+TEST_F(Shelf, KeepsToItsLimit) {
   hz3_shelf *s = own();
   hz3_shelf_limit_bytes = 10 * kBytes;
   std::vector<void *> blocks = fresh(30);
@@ -90,7 +112,7 @@ TEST(Shelf, KeepsToItsLimit) {
   hz3_span_put(cls(), blocks.data(), 30, HZ_API_FREE);
 }
 
-TEST(Shelf, AllTogetherKeepToTheirPartOfTheBound) {
+TEST_F(Shelf, AllTogetherKeepToTheirPartOfTheBound) {
   ASSERT_TRUE(hz3_init_ensure());
   ASSERT_NE(hz3_shelf_here(nullptr), nullptr);
   hz3_tick_now(0);
@@ -101,9 +123,10 @@ TEST(Shelf, AllTogetherKeepToTheirPartOfTheBound) {
   EXPECT_LE(shelves * hz3_shelf_limit_bytes, hz3_bound_bytes / 8 * 2);
 }
 
-TEST(Shelf, WhatNobodyNeedsForAnIntervalLeaves) {
+TEST_F(Shelf, WhatNobodyNeedsForAnIntervalLeaves) {
   ASSERT_TRUE(hz3_init_ensure());
-  (void)hz3_shelf_clear(cls(), true, HZ_API_FREE);
+  (void)hz3_shelf_clear(cls(), HZ_API_FREE);
+  stay_here();
   hz3_shelf *s = hz3_shelf_here(nullptr);
   ASSERT_NE(s, nullptr);
   hz3_shelf_limit_bytes = HZ_GIB;
@@ -111,16 +134,17 @@ TEST(Shelf, WhatNobodyNeedsForAnIntervalLeaves) {
   void *out[8];
   unsigned moved;
   ASSERT_TRUE(hz3_shelf_give(s, cls(), blocks.data(), 8, nullptr, 0, &moved));
-  EXPECT_EQ(hz3_shelf_clear(cls(), false, HZ_API_FREE), 0u) << "begins an interval";
+  (void)hz3_shelf_age();
+  EXPECT_EQ(hz3_shelf_blocks(cls()), 8u) << "begins an interval";
   ASSERT_EQ(hz3_shelf_take(s, cls(), out, 3), 3u);
   ASSERT_TRUE(hz3_shelf_give(s, cls(), out, 3, nullptr, 0, &moved));
-  EXPECT_EQ(hz3_shelf_clear(cls(), false, HZ_API_FREE), 5u);
+  EXPECT_GE(hz3_shelf_age(), 5u);
   EXPECT_EQ(hz3_shelf_blocks(cls()), 3u);
-  EXPECT_EQ(hz3_shelf_clear(cls(), true, HZ_API_FREE), 3u);
+  EXPECT_EQ(hz3_shelf_clear(cls(), HZ_API_FREE), 3u);
   EXPECT_TRUE(hz3_span_is_valid(cls()));
 }
 
-TEST(Shelf, ARowInUseIsNotWaitedFor) {
+TEST_F(Shelf, ARowInUseIsNotWaitedFor) {
   hz3_shelf *s = own();
   std::vector<void *> blocks = fresh(2);
   void *out[2];
@@ -134,8 +158,8 @@ TEST(Shelf, ARowInUseIsNotWaitedFor) {
   hz3_span_put(cls(), blocks.data(), 2, HZ_API_FREE);
 }
 
-TEST(Shelf, ThreadsExchangeEveryBlockOnce) {
-  hz3_shelf *s = own();
+// By claims on one CPU, or by swaps from any.
+void threads_exchange(hz3_shelf *s) {
   constexpr unsigned kThreads = 4, kEach = 8;
   std::vector<void *> blocks = fresh(kThreads * kEach);
   uint32_t doubles = 0;
@@ -174,11 +198,107 @@ TEST(Shelf, ThreadsExchangeEveryBlockOnce) {
   hz3_span_put(cls(), blocks.data(), static_cast<unsigned>(blocks.size()), HZ_API_FREE);
 }
 
-TEST(Shelf, AForkedChildDropsWhatWasBeingMoved) {
+TEST_F(Shelf, ThreadsExchangeEveryBlockOnce) {
+  threads_exchange(own());
+}
+
+TEST_F(Shelf, ThreadsOfAnyCpuExchangeEveryBlockOnce) {
+  hz3_shelf *s = own();
+  ASSERT_EQ(sched_setaffinity(0, sizeof allowed_, &allowed_), 0);
+  const bool claims = hz3_shelf_cpu.claims;
+  hz3_shelf_cpu.claims = false; // nobody but this test is at work
+  threads_exchange(s);
+  hz3_shelf_cpu.claims = claims;
+}
+
+// Two threads of a CPU use their shelf while others clear it: no block is handed out twice. Their
+// other stores go far, so that what they do to a lock is seen late.
+TEST_F(Shelf, OthersTakeAwayWhatLiesThere) {
   ASSERT_TRUE(hz3_init_ensure());
+  int first = 0, last = 0;
+  for (int cpu = CPU_SETSIZE; cpu-- > 0;)
+    if (CPU_ISSET(cpu, &allowed_)) {
+      first = cpu;
+      last = std::max(last, cpu);
+    }
+  constexpr size_t kFar = 64 * HZ_MIB;
+  auto far = std::make_unique<char[]>(kFar);
+  hz3_shelf_limit_bytes = HZ_GIB;
+  constexpr size_t kPlaces = size_t{1} << 24; // of 16 bytes
+  auto held = std::make_unique<std::atomic<uint8_t>[]>(kPlaces);
+  std::atomic<unsigned> doubles{0}, users{2};
+  std::atomic<size_t> given{0}, cleared{0};
+  const auto mark = [&](void *p, uint8_t out) {
+    const size_t at = (reinterpret_cast<uintptr_t>(p) - hz_arena.base) / 16;
+    if (at >= kPlaces)
+      abort();
+    doubles += held[at].exchange(out, std::memory_order_relaxed) == out;
+  };
+  // Of every span that is used something stays out: none passes through the arena, of which the
+  // thread sanitizer sees nothing here.
+  std::vector<void *> kept = fresh(600), most;
+  for (size_t i = kept.size(); i-- > 0;)
+    if (i % 8 != 0) {
+      most.push_back(kept[i]);
+      kept.erase(kept.begin() + static_cast<ptrdiff_t>(i));
+    }
+  hz3_span_put(cls(), most.data(), static_cast<unsigned>(most.size()), HZ_API_FREE);
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 2; t++)
+    threads.emplace_back([&, t] {
+      stay_on(first);
+      std::vector<void *> mine;
+      void *some[4];
+      unsigned moved;
+      for (size_t i = 0; i < 60000; i++) {
+        for (size_t k = 0; k < 8; k++)
+          hz_store_relaxed(&far[(i * 8 + k + t) * 4160 % kFar], char{1});
+        hz3_shelf *s = hz3_shelf_here(nullptr);
+        unsigned n = hz3_shelf_take(s, cls(), some, 4);
+        if (n == 0 && mine.size() < 16)
+          n = hz3_span_take(0, cls(), some, 4);
+        for (unsigned k = 0; k < n; k++)
+          mark(some[k], 1);
+        mine.insert(mine.end(), some, some + n);
+        if (mine.size() < 8)
+          continue;
+        std::copy(mine.end() - 4, mine.end(), some);
+        for (void *p : some)
+          mark(p, 0);
+        if (hz3_shelf_give(s, cls(), some, 4, nullptr, 0, &moved))
+          given += 4;
+        else
+          hz3_span_put(cls(), some, 4, HZ_API_FREE);
+        mine.resize(mine.size() - 4);
+      }
+      for (void *p : mine)
+        mark(p, 0);
+      hz3_span_put(cls(), mine.data(), static_cast<unsigned>(mine.size()), HZ_API_FREE);
+      users--;
+    });
+  for (unsigned t = 0; t < 2; t++)
+    threads.emplace_back([&] {
+      stay_on(last);
+      while (users != 0)
+        cleared += hz3_shelf_clear(cls(), HZ_API_FREE);
+    });
+  for (std::thread &t : threads)
+    t.join();
+  cleared += hz3_shelf_clear(cls(), HZ_API_FREE);
+  EXPECT_EQ(doubles, 0u);
+  EXPECT_GT(given, 0u);
+  EXPECT_GT(cleared, 0u);
+  EXPECT_EQ(hz3_shelf_blocks(cls()), 0u);
+  EXPECT_TRUE(hz3_span_is_valid(cls()));
+  hz3_span_put(cls(), kept.data(), static_cast<unsigned>(kept.size()), HZ_API_FREE);
+}
+
+TEST_F(Shelf, AForkedChildDropsWhatWasBeingMoved) {
+  ASSERT_TRUE(hz3_init_ensure());
+  stay_here();
   hz3_shelf *s = hz3_shelf_here(nullptr);
   ASSERT_NE(s, nullptr);
-  (void)hz3_shelf_clear(cls(), true, HZ_API_FREE);
+  (void)hz3_shelf_clear(cls(), HZ_API_FREE);
   std::vector<void *> blocks = fresh(2);
   unsigned moved;
   ASSERT_TRUE(hz3_shelf_give(s, cls(), blocks.data(), 2, nullptr, 0, &moved));

@@ -89,10 +89,9 @@ void hz3_credit_give(size_t bytes) {
 }
 
 static void age_all(void) {
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    (void)hz3_shelf_clear(cls, false, HZ_API_FREE);
+  (void)hz3_shelf_age();
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     hz3_transfer_age(cls);
-  }
 }
 
 void hz3_tick_now(uint64_t now_ms) {

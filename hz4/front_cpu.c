@@ -1,7 +1,6 @@
 #include "hz4/front_cpu.h"
 
 #include <fcntl.h>
-#include <linux/membarrier.h>
 
 #include "common/arena/arena.h"
 #include "common/fail/check.h"
@@ -9,26 +8,6 @@
 #include "hz4/exchange.h"
 
 struct hz4_cpus hz4_cpus;
-
-// Where libc has registered the kernel's area, from the thread pointer. Weak where the libc we are
-// built against has none; strong where it has, because a linker that makes a program resolves a
-// weak name that only the dynamic loader defines to zero.
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
-#include <sys/rseq.h>
-static bool area_offset(uintptr_t *offset) {
-  *offset = (uintptr_t)__rseq_offset;
-  return __rseq_size != 0;
-}
-#else
-extern const ptrdiff_t __rseq_offset __attribute__((weak));
-extern const unsigned int __rseq_size __attribute__((weak));
-static bool area_offset(uintptr_t *offset) {
-  if (!&__rseq_size || !&__rseq_offset)
-    return false;
-  *offset = (uintptr_t)__rseq_offset;
-  return __rseq_size != 0;
-}
-#endif
 
 // As many CPUs as any kernel numbers; a table is made for those that this one may have.
 #define CPUS_MAX 8192u
@@ -40,7 +19,7 @@ static struct hz4_cache *cache_of(unsigned cpu) {
 // ---- the operations of exchange.h
 
 struct hz4_cache *hz4_cpu_here(void) {
-  unsigned cpu = hz4_rseq_cpu(hz4_cpus.area_offset);
+  unsigned cpu = hz_rseq_cpu(hz4_cpus.area_offset);
   return cache_of(cpu < hz4_cpus.count ? cpu : 0); // whichever: what is done to it is atomic
 }
 
@@ -144,30 +123,16 @@ static unsigned possible_cpus(void) {
   return bytes > 0 ? (unsigned)bytes * 8 : 0;
 }
 
-static bool barrier_register(void) {
-  return !hz_syscall_failed(
-      hz_syscall3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0));
-}
-
-// Effect: every sequence that runs on the CPU has committed or will start again.
-static bool barrier(unsigned cpu) {
-  if (!hz_syscall_failed(hz_syscall3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ,
-                                     MEMBARRIER_CMD_FLAG_CPU, cpu)))
-    return true;
-  return !hz_syscall_failed(
-      hz_syscall3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0));
-}
-
 bool hz4_cpu_thread_is_registered(void) {
   // Negative: not registered, or the kernel refused.
-  return (int)hz4_rseq_cpu(hz4_cpus.area_offset) >= 0;
+  return (int)hz_rseq_cpu(hz4_cpus.area_offset) >= 0;
 }
 
 bool hz4_cpu_init(void) {
-  if (!area_offset(&hz4_cpus.area_offset))
+  if (!hz_rseq_area(&hz4_cpus.area_offset))
     return false;
   unsigned count = possible_cpus();
-  if (count == 0 || !hz4_cpu_thread_is_registered() || !barrier_register())
+  if (count == 0 || !hz4_cpu_thread_is_registered() || !hz_rseq_barrier_register())
     return false;
   void *memory = hz_meta_alloc((size_t)count << HZ4_CACHE_SHIFT, HZ4_CACHE_BYTES);
   if (!memory)
@@ -212,7 +177,7 @@ static void words_take(unsigned cpu, void **taken[WORDS]) {
       // barrier below brings the rest.
       taken[word] = hz_exchange_acquire(word_of(c, word), HZ4_TOP_STOPPED);
   }
-  bool done = barrier(cpu);
+  bool done = hz_rseq_barrier(cpu);
   for (unsigned word = 0; word < WORDS; word++) {
     if (!taken[word])
       continue;
@@ -293,5 +258,6 @@ void hz4_cpu_after_fork_child(void) {
     return;
   for (unsigned cpu = 0; cpu < hz4_cpus.count; cpu++)
     reopen(cache_of(cpu));
-  (void)barrier_register(); // a new address space; where it fails, drains give up by themselves
+  (void)hz_rseq_barrier_register(); // a new address space; where it fails, drains give up by
+                                    // themselves
 }

@@ -1,49 +1,23 @@
-// The restartable sequences of front_cpu.h for aarch64. Kernel ABI and offsets: as in
-// rseq_x86_64.h.
+// The restartable sequences of front_cpu.h for aarch64. Frame: common/rseq/frame_aarch64.h;
+// offsets: as in rseq_x86_64.h.
 //
 // Order: a magazine's slots were written by its filler before the swap that loaded it, and that
 // swap was on this CPU (program order there) after an acquire; `p` depends on `top` by address.
 #ifndef HZ4_RSEQ_AARCH64_H_
 #define HZ4_RSEQ_AARCH64_H_
 
-#include "common/base/units.h"
+#include "common/rseq/rseq.h"
 
 // clang-format off
 #define HZ4_RSEQ_BEGIN                                                                             \
-  ".pushsection __rseq_cs, \"aw\"\n\t"                                                             \
-  ".balign 32\n"                                                                                   \
-  "33:\n\t"                                                                                        \
-  ".word 0, 0\n\t"                                                                                 \
-  ".quad 31f, 32f - 31f, 34f\n\t"                                                                  \
-  ".popsection\n\t"                                                                                \
-  "adrp %[bins], 33b\n\t"                                                                          \
-  "add %[bins], %[bins], :lo12:33b\n\t"                                                            \
-  "str %[bins], [%[area], #8]\n"                                                                   \
-  "31:\n\t"                                                                                        \
+  HZ_RSEQ_BEGIN("bins")                                                                            \
   "ldr %w[bins], [%[area], #4]\n\t"                                                                \
   "add %[bins], %[tagged], %[bins], lsl #12\n\t"                                                   \
   "add %[bins], %[bins], %[cls], lsl #3\n\t"
-
-// The word before 34: brk #0x45e0, the signature.
-#define HZ4_RSEQ_END                                                                               \
-  "32:\n\t"                                                                                        \
-  ".pushsection .text.hz4_rseq_abort, \"ax\"\n\t"                                                  \
-  ".inst 0xd428bc00\n"                                                                             \
-  "34:\n\t"                                                                                        \
-  "b %l[again]\n\t"                                                                                \
-  ".popsection\n\t"
 // clang-format on
 
-HZ_INLINE uintptr_t hz4_rseq_area(uintptr_t offset) {
-  return (uintptr_t)__builtin_thread_pointer() + offset;
-}
-
-HZ_INLINE unsigned hz4_rseq_cpu(uintptr_t offset) {
-  return *(volatile unsigned *)(hz4_rseq_area(offset) + 4);
-}
-
 HZ_INLINE void *hz4_rseq_pop(uintptr_t offset, uintptr_t tagged, intptr_t bin) {
-  uintptr_t bins, top, area = hz4_rseq_area(offset);
+  uintptr_t bins, top, area = hz_rseq_area_at(offset);
   void *p;
 again:
   __asm__ goto volatile(HZ4_RSEQ_BEGIN "ldur %[top], [%[bins], #15]\n\t"
@@ -51,7 +25,7 @@ again:
                                        "cbz %[p], %l[empty]\n\t"
                                        "sub %[top], %[top], #8\n\t"
                                        "stur %[top], [%[bins], #15]\n" // commit
-                        HZ4_RSEQ_END
+                        HZ_RSEQ_END
                         : [p] "=&r"(p), [bins] "=&r"(bins), [top] "=&r"(top)
                         : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin)
                         : "memory", "cc"
@@ -64,7 +38,7 @@ empty:
 }
 
 HZ_INLINE bool hz4_rseq_push(uintptr_t offset, uintptr_t tagged, intptr_t bin, void *p) {
-  uintptr_t bins, top, last, area = hz4_rseq_area(offset);
+  uintptr_t bins, top, last, area = hz_rseq_area_at(offset);
 again:
   __asm__ goto volatile(HZ4_RSEQ_BEGIN "ldur %[top], [%[bins], #15]\n\t"
                                        "ldr %[last], [%[top]], #8\n\t"
@@ -74,7 +48,7 @@ again:
                                        "b.eq %l[full]\n\t"
                                        "str %[p], [%[top]]\n\t"
                                        "stur %[top], [%[bins], #15]\n" // commit
-                        HZ4_RSEQ_END
+                        HZ_RSEQ_END
                         : [bins] "=&r"(bins), [top] "=&r"(top), [last] "=&r"(last)
                         : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin), [p] "r"(p)
                         : "memory", "cc"
@@ -86,14 +60,14 @@ full:
 
 HZ_INLINE void **hz4_rseq_swap(uintptr_t offset, uintptr_t tagged, unsigned word, void **top,
                                void **refused) {
-  uintptr_t bins, area = hz4_rseq_area(offset);
+  uintptr_t bins, area = hz_rseq_area_at(offset);
   void **old;
 again:
   __asm__ goto volatile(HZ4_RSEQ_BEGIN "ldur %[old], [%[bins], #15]\n\t"
                                        "cmp %[old], %[refused]\n\t"
                                        "b.eq %l[stopped]\n\t"
                                        "stur %[top], [%[bins], #15]\n" // commit
-                        HZ4_RSEQ_END
+                        HZ_RSEQ_END
                         : [old] "=&r"(old), [bins] "=&r"(bins)
                         : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word),
                           [top] "r"(top), [refused] "r"(refused)
@@ -105,13 +79,13 @@ stopped:
 }
 
 HZ_INLINE bool hz4_rseq_fill(uintptr_t offset, uintptr_t tagged, unsigned word, void *value) {
-  uintptr_t bins, old, area = hz4_rseq_area(offset);
+  uintptr_t bins, old, area = hz_rseq_area_at(offset);
 again:
   __asm__ goto volatile(
       HZ4_RSEQ_BEGIN "ldur %[old], [%[bins], #15]\n\t"
                      "cbnz %[old], %l[occupied]\n\t"
                      "stur %[value], [%[bins], #15]\n" // commit
-      HZ4_RSEQ_END
+      HZ_RSEQ_END
       : [old] "=&r"(old), [bins] "=&r"(bins)
       : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
       : "memory", "cc"
@@ -123,7 +97,7 @@ occupied:
 
 HZ_INLINE bool hz4_rseq_stack(uintptr_t offset, uintptr_t tagged, unsigned word, void **top,
                               unsigned count, void **refused) {
-  uintptr_t bins, sum, area = hz4_rseq_area(offset), magazine = (uintptr_t)top & ~(uintptr_t)511;
+  uintptr_t bins, sum, area = hz_rseq_area_at(offset), magazine = (uintptr_t)top & ~(uintptr_t)511;
 again:
   __asm__ goto volatile(
       HZ4_RSEQ_BEGIN "ldur %[sum], [%[bins], #15]\n\t"
@@ -137,7 +111,7 @@ again:
                      "add %w[sum], %w[sum], %w[count]\n\t"
                      "strh %w[sum], [%[magazine], #12]\n\t"
                      "stur %[top], [%[bins], #15]\n" // commit
-      HZ4_RSEQ_END
+      HZ_RSEQ_END
       : [sum] "=&r"(sum), [bins] "=&r"(bins)
       : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [top] "r"(top),
         [magazine] "r"(magazine), [count] "r"(count), [refused] "r"(refused)
@@ -150,7 +124,7 @@ stopped:
 
 HZ_INLINE void **hz4_rseq_unstack(uintptr_t offset, uintptr_t tagged, unsigned word,
                                   void **refused) {
-  uintptr_t bins, below, area = hz4_rseq_area(offset);
+  uintptr_t bins, below, area = hz_rseq_area_at(offset);
   void **old;
 again:
   __asm__ goto volatile(
@@ -161,7 +135,7 @@ again:
                      "and %[below], %[old], #-512\n\t"
                      "ldr %[below], [%[below], #16]\n\t"
                      "stur %[below], [%[bins], #15]\n" // commit
-      HZ4_RSEQ_END
+      HZ_RSEQ_END
       : [old] "=&r"(old), [bins] "=&r"(bins), [below] "=&r"(below)
       : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [refused] "r"(refused)
       : "memory", "cc"
@@ -172,14 +146,14 @@ none:
 }
 
 HZ_INLINE int64_t hz4_rseq_add(uintptr_t offset, uintptr_t tagged, unsigned word, int64_t value) {
-  uintptr_t bins, area = hz4_rseq_area(offset);
+  uintptr_t bins, area = hz_rseq_area_at(offset);
   int64_t sum;
 again:
   __asm__ goto volatile(
       HZ4_RSEQ_BEGIN "ldur %[sum], [%[bins], #15]\n\t"
                      "add %[sum], %[sum], %[value]\n\t"
                      "stur %[sum], [%[bins], #15]\n" // commit
-      HZ4_RSEQ_END
+      HZ_RSEQ_END
       : [sum] "=&r"(sum), [bins] "=&r"(bins)
       : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
       : "memory", "cc"

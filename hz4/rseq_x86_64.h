@@ -1,45 +1,19 @@
 // The restartable sequences of front_cpu.h for x86-64.
 //
-// Kernel ABI (linux/rseq.h): area + 4 cpu_id (read), area + 8 rseq_cs (written: address of a
-// descriptor {version, flags, start, length, abort}). The abort address is preceded by the
-// signature that libc registered with. An abort jumps back to the beginning; registers are as at
-// the interruption. Offsets: tagged is odd, so 15 is top[] at 16; caches are 2 KiB apart (cache.h).
+// Frame and kernel ABI: common/rseq/frame_x86_64.h. Offsets: tagged is odd, so 15 is top[] at 16;
+// caches are 4 KiB apart (cache.h).
 #ifndef HZ4_RSEQ_X86_64_H_
 #define HZ4_RSEQ_X86_64_H_
 
-#include "common/base/units.h"
+#include "common/rseq/rseq.h"
 
 // clang-format off
 #define HZ4_RSEQ_BEGIN(bins)                                                                       \
-  ".pushsection __rseq_cs, \"aw\"\n\t"                                                             \
-  ".balign 32\n"                                                                                   \
-  "33:\n\t"                                                                                        \
-  ".long 0, 0\n\t"                                                                                 \
-  ".quad 31f, 32f - 31f, 34f\n\t"                                                                  \
-  ".popsection\n\t"                                                                                \
-  "leaq 33b(%%rip), %[" bins "]\n\t"                                                               \
-  "movq %[" bins "], %%fs:8(%[area])\n"                                                            \
-  "31:\n\t"                                                                                        \
+  HZ_RSEQ_BEGIN(bins)                                                                              \
   "movl %%fs:4(%[area]), %k[" bins "]\n\t"                                                         \
   "shlq $12, %[" bins "]\n\t"                                                                      \
   "addq %[tagged], %[" bins "]\n\t"
-
-// The bytes before 34: ud1 with the signature 0x53053053 as its operand.
-#define HZ4_RSEQ_END                                                                               \
-  "32:\n\t"                                                                                        \
-  ".pushsection .text.hz4_rseq_abort, \"ax\"\n\t"                                                  \
-  ".byte 0x0f, 0xb9, 0x3d\n\t"                                                                     \
-  ".long 0x53053053\n"                                                                             \
-  "34:\n\t"                                                                                        \
-  "jmp %l[again]\n\t"                                                                              \
-  ".popsection\n\t"
 // clang-format on
-
-HZ_INLINE unsigned hz4_rseq_cpu(uintptr_t area) {
-  unsigned cpu;
-  __asm__ volatile("movl %%fs:4(%[area]), %[cpu]" : [cpu] "=r"(cpu) : [area] "r"(area));
-  return cpu;
-}
 
 HZ_INLINE void *hz4_rseq_pop(uintptr_t area, uintptr_t tagged, intptr_t bin) {
   uintptr_t bins, top;
@@ -51,7 +25,7 @@ again:
                                                "jz %l[empty]\n\t"
                                                "subq $8, %[top]\n\t"
                                                "movq %[top], 15(%[bins],%[cls],8)\n" // commit
-                        HZ4_RSEQ_END
+                        HZ_RSEQ_END
                         : [p] "=&r"(p), [bins] "=&r"(bins), [top] "=&r"(top)
                         : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin)
                         : "memory", "cc"
@@ -73,7 +47,7 @@ again:
                                                  "jz %l[full]\n\t"
                                                  "movq %[p], (%[top])\n\t"
                                                  "movq %[top], 15(%[bins],%[cls],8)\n" // commit
-                          HZ4_RSEQ_END
+                          HZ_RSEQ_END
                           : [bins] "=&r"(bins), [top] "=&r"(top)
                           : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin), [p] "r"(p)
                           : "memory", "cc"
@@ -87,7 +61,7 @@ again:
                                                  "jz %l[full]\n\t"
                                                  "movq %[p], (%[top])\n\t"
                                                  "movq %[top], 15(%[bins],%[cls],8)\n" // commit
-                          HZ4_RSEQ_END
+                          HZ_RSEQ_END
                           : [bins] "=&r"(bins), [top] "=&r"(top)
                           : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"(bin), [p] "r"(p)
                           : "memory", "cc"
@@ -111,7 +85,7 @@ again:
                                                "cmpq %[refused], %[old]\n\t"
                                                "je %l[stopped]\n\t"
                                                "movq %[top], 15(%[bins],%[cls],8)\n" // commit
-                        HZ4_RSEQ_END
+                        HZ_RSEQ_END
                         : [old] "=&r"(old), [bins] "=&r"(bins)
                         : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word),
                           [top] "r"(top), [refused] "r"(refused)
@@ -132,7 +106,7 @@ again:
                              "testq %[old], %[old]\n\t"
                              "jnz %l[occupied]\n\t"
                              "movq %[value], 15(%[bins],%[cls],8)\n" // commit
-      HZ4_RSEQ_END
+      HZ_RSEQ_END
       : [old] "=&r"(old), [bins] "=&r"(bins)
       : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
       : "memory", "cc"
@@ -162,7 +136,7 @@ again:
                              "addl %[count], %k[sum]\n\t"
                              "movw %w[sum], 12(%[magazine])\n\t"
                              "movq %[top], 15(%[bins],%[cls],8)\n" // commit
-      HZ4_RSEQ_END
+      HZ_RSEQ_END
       : [sum] "=&r"(sum), [bins] "=&r"(bins)
       : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [top] "r"(top),
         [magazine] "r"(magazine), [count] "r"(count), [refused] "r"(refused)
@@ -188,7 +162,7 @@ again:
                              "andq $-512, %[below]\n\t"
                              "movq 16(%[below]), %[below]\n\t"
                              "movq %[below], 15(%[bins],%[cls],8)\n" // commit
-      HZ4_RSEQ_END
+      HZ_RSEQ_END
       : [old] "=&r"(old), [bins] "=&r"(bins), [below] "=&r"(below)
       : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [refused] "r"(refused)
       : "memory", "cc"
@@ -207,7 +181,7 @@ again:
       HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[sum]\n\t"
                              "addq %[value], %[sum]\n\t"
                              "movq %[sum], 15(%[bins],%[cls],8)\n" // commit
-      HZ4_RSEQ_END
+      HZ_RSEQ_END
       : [sum] "=&r"(sum), [bins] "=&r"(bins)
       : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
       : "memory", "cc"

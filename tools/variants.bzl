@@ -32,6 +32,7 @@ HZ_COMMON_ROOMS = [
     "//common/options",
     "//common/os",
     "//common/process",
+    "//common/rseq",
     "//common/sizeclass",
     "//common/sync",
 ]
