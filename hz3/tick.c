@@ -13,6 +13,11 @@
 #define BINS_PARTS 5
 #define SHELVES_PARTS 2
 #define TRANSFER_PARTS 1
+// Where a thread could have fewer blocks than this of each class that it uses, most calls take the
+// slow path whatever its bins hold: then the blocks lie better on the shelves, where they serve
+// all.
+#define BINS_LEAST_BLOCKS 2
+#define BINS_FEW_PARTS 2
 #define WAITING_MOST_BYTES HZ_MIB // of one class, or 32 batches
 #define MISSED_MOST 8
 #define LEAST_WAITING_BYTES (16 * HZ_KIB)
@@ -23,6 +28,7 @@
 uint64_t hz3_bound_bytes;
 uint64_t hz3_credit_used HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 uint32_t hz3_threads_alive;
+uint64_t hz3_spread_most;
 uint32_t hz3_tick_count;
 
 static uint64_t least_bound_bytes; // constant after init
@@ -30,7 +36,29 @@ static uint32_t interval_ms;       // constant after init
 static uint64_t last_tick_ms;
 static uint32_t resident_share = HZ_RESIDENT_WHOLE; // of the memory in spans, in 4096ths
 static uint32_t ticks_done;
+static uint32_t bins_parts = BINS_PARTS;
 static uint64_t peak_bytes; // of blocks out of spans; forgets a 64th at each tick
+
+static size_t quota_of(uint64_t bound, unsigned parts) {
+  uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
+  return hz_clamp(bound / 8 * parts / (threads ? threads : 1), QUOTA_LEAST_BYTES, QUOTA_MOST_BYTES);
+}
+
+// Effect: what bins may have of the bound follows from what a thread can do with it. Relaxed: a
+// thread that misses the change sees it at its next tick.
+static void parts_choose(uint64_t bound) {
+  uint64_t spread = hz_exchange_relaxed(&hz3_spread_most, 0u);
+  bool few = quota_of(bound, BINS_PARTS) < spread * BINS_LEAST_BLOCKS;
+  hz_store_relaxed(&bins_parts, few ? BINS_FEW_PARTS : BINS_PARTS);
+}
+
+// What bins have not given back yet is not on shelves.
+static uint64_t shelves_bytes(uint64_t bound) {
+  uint64_t parts = BINS_PARTS + SHELVES_PARTS - hz_load_relaxed(&bins_parts);
+  uint64_t both = bound / 8 * (BINS_PARTS + SHELVES_PARTS);
+  uint64_t used = hz_min(hz_load_relaxed(&hz3_credit_used), both);
+  return hz_max(hz_min(bound / 8 * parts, both - used), bound / 8 * SHELVES_PARTS);
+}
 
 // Of what may wait in the transfer layer every class has a little; the rest is shared out in equal
 // numbers of blocks among the classes that were asked for since the last time.
@@ -43,7 +71,7 @@ static void limits_compute(uint64_t bound) {
     asked[cls] = hz3_transfer_was_asked(cls);
     spread += asked[cls] ? bytes : 0;
   }
-  hz3_shelf_tick(bound / 8 * SHELVES_PARTS);
+  hz3_shelf_tick(shelves_bytes(bound));
   left -= hz_min(left, LEAST_WAITING_BYTES * HZ_CLASS_COUNT);
   size_t share = spread ? left / spread : 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
@@ -66,12 +94,11 @@ bool hz3_heap_is_receding(void) {
 }
 
 static uint64_t credit_bound(void) {
-  return hz_load_relaxed(&hz3_bound_bytes) / 8 * BINS_PARTS;
+  return hz_load_relaxed(&hz3_bound_bytes) / 8 * hz_load_relaxed(&bins_parts);
 }
 
 size_t hz3_credit_quota(void) {
-  uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
-  return hz_clamp(credit_bound() / (threads ? threads : 1), QUOTA_LEAST_BYTES, QUOTA_MOST_BYTES);
+  return quota_of(hz_load_relaxed(&hz3_bound_bytes), hz_load_relaxed(&bins_parts));
 }
 
 bool hz3_credit_take(size_t bytes) {
@@ -108,6 +135,7 @@ void hz3_tick_now(uint64_t now_ms) {
   uint64_t resident = hz_max(least_bound_bytes, (out + large.live_bytes) / 5);
   uint64_t bound = resident / hz_load_relaxed(&resident_share) * HZ_RESIDENT_WHOLE;
   hz_store_relaxed(&hz3_bound_bytes, bound);
+  parts_choose(bound);
   limits_compute(bound);
   hz_large_tick(now_ms);
   hz_runs_tick(now_ms);

@@ -11,6 +11,8 @@
 //   never touches costs an address and no memory, so more of them may be kept)
 //   bins:      sum over all threads of capacity * block size  == hz3_credit_used   <= 5/8 bound
 //   shelves:   sum over CPUs of bytes                                           <= 2/8 bound
+//              (2/8 and 5/8 where a thread's part would be less than two blocks of each class that
+//              it uses: 16 threads on 2 CPUs with blocks up to 128 KiB)
 //   transfer:  sum over classes of limit * block size                           <= 1/8 bound
 // A bin can hold no more than its capacity, so a thread that sleeps for ever holds no more than it
 // was granted, an equal part of the credit: by construction, at no cost for free.
@@ -26,7 +28,10 @@ HZ_EXTERN_C_BEGIN
 extern HZ_HIDDEN uint64_t hz3_bound_bytes;   // recomputed by ticks
 extern HZ_HIDDEN uint64_t hz3_credit_used;   // by all bins of all threads
 extern HZ_HIDDEN uint32_t hz3_threads_alive; // caches in use
-extern HZ_HIDDEN uint32_t hz3_tick_count;    // intervals that ended in a tick, or passed without
+// The largest spread (cache.h) of a thread since the last tick, by and by; it steers how bins and
+// shelves share the bound.
+extern HZ_HIDDEN uint64_t hz3_spread_most;
+extern HZ_HIDDEN uint32_t hz3_tick_count; // intervals that ended in a tick, or passed without
 
 // Returns: whether the program holds less than an eighth of what it held at its recent peak, and
 // the difference matters: then blocks in bins hold spans that would be free.

@@ -4,6 +4,7 @@
 #include "common/os/os.h"
 #include "hz3/init.h"
 #include "hz3/route.h"
+#include "hz3/shelf.h"
 #include "hz3/transfer.h"
 #include "gtest/gtest.h"
 
@@ -47,6 +48,28 @@ TEST(Tick, TheBoundFollowsTheLiveBytes) {
   hz3_free(large, HZ_API_FREE);
   hz3_tick_now(hz_os_now_ms());
   EXPECT_EQ(hz3_bound_bytes, 32 * HZ_MIB);
+}
+
+// A thread that could have one block of each of its classes does better to leave them to all.
+TEST(Tick, WhereBinsAreOfLittleUseShelvesHaveTheirPart) {
+  ASSERT_TRUE(hz3_init_ensure());
+  ASSERT_NE(hz3_shelf_here(nullptr), nullptr);
+  const auto shelves = [] {
+    size_t count = 0;
+    for (const hz3_shelf *s : hz3_shelves)
+      count += s != nullptr;
+    return count * hz3_shelf_limit_bytes;
+  };
+  const uint32_t alive = hz3_threads_alive;
+  hz3_threads_alive = 16;
+  for (bool few : {false, true, false}) {
+    hz3_spread_most = hz3_bound_bytes / 8 * 5 / 16 / (few ? 1 : 3);
+    hz3_tick_now(hz_os_now_ms());
+    EXPECT_EQ(hz3_credit_quota(), hz3_bound_bytes / 8 * (few ? 2 : 5) / 16);
+    EXPECT_LE(shelves() + hz3_credit_used, hz3_bound_bytes / 8 * 7);
+    EXPECT_GE(shelves(), hz3_bound_bytes / 8 * (few ? 4 : 2) - HZ_KIB);
+  }
+  hz3_threads_alive = alive;
 }
 
 } // namespace
