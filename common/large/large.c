@@ -33,8 +33,9 @@ enum {
   // A tail of so much, and most of its block, is given back at once: who shrinks a block that far
   // means the memory.
   PURGE_TAIL_GRANULES = 128,
-  // From this size on, fresh pages cost less memory than clearing old ones costs time.
-  PURGE_TO_ZERO_BYTES = 2 * 1024 * 1024,
+  // From this size on it is worth a look how much of what is to be cleared has pages.
+  LOOK_BEFORE_ZERO_BYTES = 2 * 1024 * 1024,
+  DENSITY_SAMPLES = 8, // granules, evenly over the block
 };
 // hz_granule.flags: the block's pages came from elsewhere. It is a mapping of its own until it is
 // given back (hz_run_free_moved); it is not cached, so that there are no more of those than blocks
@@ -234,8 +235,19 @@ static bool cache_take(uint64_t count, uint64_t *granule, uint64_t *got) {
 
 // ---- blocks ----
 
+// Whether three quarters of a block have pages: who had the memory last used all of it.
+static bool is_dense(char *p, size_t bytes) {
+  size_t step = hz_align_down(bytes / DENSITY_SAMPLES, HZ_GRANULE_BYTES), resident = 0;
+  for (unsigned i = 0; i < DENSITY_SAMPLES; i++)
+    resident += hz_os_resident_pages(p + i * step, HZ_GRANULE_BYTES);
+  return resident * hz_os_page_bytes() >= DENSITY_SAMPLES * HZ_GRANULE_BYTES / 4 * 3;
+}
+
+// To clear pages takes a third of the time of giving them back and faulting in new ones, where all
+// are used; where few are, new ones are faster and less memory. The next owner is taken to be like
+// the last.
 static void zero_block(void *p, size_t bytes) {
-  if (bytes >= PURGE_TO_ZERO_BYTES && hz_os_purge(p, bytes))
+  if (bytes >= LOOK_BEFORE_ZERO_BYTES && !is_dense(p, bytes) && hz_os_purge(p, bytes))
     return;
   memset(p, 0, bytes);
 }
@@ -292,9 +304,7 @@ void *hz_large_alloc(size_t bytes, size_t align, bool zero) {
   if (!cache_take(count, &granule, &got)) {
     struct hz_run run;
     hz_add_relaxed(&totals.misses, 1);
-    bool purged = zero && count * HZ_GRANULE_BYTES >= PURGE_TO_ZERO_BYTES;
-    bool resident =
-        !purged && hz_load_relaxed(&totals.cached_blocks) != 0 && run_resident(count, count, &run);
+    bool resident = hz_load_relaxed(&totals.cached_blocks) != 0 && run_resident(count, count, &run);
     return resident ? block_of_run(&run, zero) : alloc_from_runs(count, 1, zero);
   }
   hz_add_relaxed(&totals.hits, 1);

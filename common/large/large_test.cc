@@ -1,6 +1,7 @@
 #include "common/large/large.h"
 #include "common/os/os.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -107,6 +108,27 @@ TEST_F(Large, CachedBlockIsReusedAndCleared) {
 
 // Kept whole in the cache, large blocks of mixed sizes need a fifth more memory than as free runs,
 // where they join their neighbours and serve any size.
+// Memory whose last owner used all of it is cleared where it is; of which he used little, given
+// back and fresh.
+TEST_F(Large, ZeroedMemoryKeepsItsPagesWhereAllWereUsed) {
+  for (bool dense : {true, false}) {
+    hz_large_trim();
+    hz_runs_purge_all();
+    void *wall = Alloc(24 * kMiB); // so that as much may stay resident
+    auto *p = (char *)Alloc(4 * kMiB);
+    for (size_t at = 0; at < 4 * kMiB; at += dense ? 4096 : 65536)
+      p[at] = 1;
+    hz_large_free(p, HZ_API_FREE);
+    auto *q = (char *)Alloc(4 * kMiB, 16, true);
+    EXPECT_EQ(q, p);
+    const size_t resident = hz_os_resident_pages(q, HZ_OS_RESIDENT_MOST * 4096);
+    EXPECT_EQ(resident, dense ? size_t{HZ_OS_RESIDENT_MOST} : 0u);
+    EXPECT_EQ(std::count(q, q + 4 * kMiB, 0), 4 * (ptrdiff_t)kMiB);
+    hz_large_free(q, HZ_API_FREE);
+    hz_large_free(wall, HZ_API_FREE);
+  }
+}
+
 TEST_F(Large, FreedLargeBlocksJoinTheFreeRuns) {
   std::vector<void *> blocks;
   for (int i = 0; i < 4; i++)
