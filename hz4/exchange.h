@@ -50,6 +50,8 @@ struct hz4_front_ops {
   void (*spare_put)(struct hz4_cache *c, struct hz4_magazine *m);
   // Effect: notes that so many bytes went to the depot (less than 0: came from it).
   void (*owe)(struct hz4_cache *c, int64_t bytes);
+  // A bin that only runs empty, or only full, grows no further than this.
+  size_t one_way_bytes;
 };
 
 // ---- capacity
@@ -265,7 +267,8 @@ HZ_INLINE void hz4_steal_room(const struct hz4_front_ops *f, struct hz4_cache *c
 // A bin grows beyond two magazines only where it alternates: what it gave away it asks for again.
 HZ_INLINE void hz4_grow(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls,
                         bool alternates, uint64_t now_ms) {
-  if (!alternates && hz_load_relaxed(&c->cap[cls]) >= HZ4_MAGAZINE_CAP_MAX)
+  unsigned cap = hz_load_relaxed(&c->cap[cls]);
+  if (!alternates && (cap >= HZ4_MAGAZINE_CAP_MAX || cap * hz_class_bytes(cls) >= f->one_way_bytes))
     return;
   if (HZ_UNLIKELY(hz4_cap_raise(c, cls)))
     hz4_steal_room(f, c, cls, now_ms);

@@ -75,8 +75,10 @@ static void owe(struct hz4_cache *c, int64_t bytes) {
   }
 }
 
-static const struct hz4_front_ops cpu_ops = {hz4_cpu_here, exchange,  prev_take, prev_take_all,
-                                             prev_put,     spare_get, spare_put, owe};
+static const struct hz4_front_ops cpu_ops = {
+    hz4_cpu_here, exchange, prev_take, prev_take_all, prev_put, spare_get, spare_put, owe,
+    SIZE_MAX, // who runs on the CPU next may go the other way
+};
 
 HZ_NOINLINE void *hz4_cpu_miss(unsigned cls) {
   return hz4_miss(&cpu_ops, cls);

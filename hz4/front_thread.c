@@ -79,8 +79,10 @@ static void owe(struct hz4_cache *c, int64_t bytes) {
   hz_store_relaxed(&c->debt, debt);
 }
 
-static const struct hz4_front_ops thread_ops = {here,     exchange,  prev_take, prev_take_all,
-                                                prev_put, spare_get, spare_put, owe};
+static const struct hz4_front_ops thread_ops = {
+    here,        exchange, prev_take, prev_take_all, prev_put, spare_get, spare_put, owe,
+    64 * HZ_KIB, // a thread that set up and then waits keeps no more from the others
+};
 
 HZ_NOINLINE void *hz4_thread_miss(unsigned cls) {
   return hz4_miss(&thread_ops, cls);
