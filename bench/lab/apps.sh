@@ -49,15 +49,16 @@ result() {
     s = b - a; printf "RESULT workload=%s ops=%d seconds=%.6f ops_per_s=%.3f threads=1 valid=1\n", n, ops, s, ops / s }'
 }
 
-# A free port of this machine, by its process id: runs beside each other do not meet.
-port=$((20000 + $$ % 20000))
+# A port of this machine, by its process id: runs beside each other do not meet. Below those that
+# the kernel gives to clients: one that the last cell's clients have just left cannot be bound.
+port=$((10000 + $$ % 20000))
 
 wait_for() {
   for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
     if "$@" >/dev/null 2>&1; then return 0; fi
     sleep 0.1
   done
-  echo "apps.sh: $name does not answer" >&2
+  echo "apps.sh: $name does not answer${server:+; its log ends: $(tail -n 1 server.log)}" >&2
   exit 1
 }
 
