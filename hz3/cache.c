@@ -363,10 +363,10 @@ static unsigned fetch(struct hz3_cache *c, unsigned cls, void **out, unsigned wa
 // Memory is short: everything that waits in shared layers becomes spans, perhaps runs. Returns: as
 // fetch.
 static unsigned fetch_at_any_price(struct hz3_cache *c, unsigned cls, void **out, unsigned want) {
+  (void)hz3_shelf_clear_all(HZ_API_MALLOC);
   for (unsigned other = HZ_CLASS_FIRST; other <= HZ_CLASS_LAST; other++) {
     if (c)
       bin_release(c, other, hz3_bin_count(c, other), TO_SPANS, HZ_API_MALLOC);
-    (void)hz3_shelf_clear(other, HZ_API_MALLOC);
     (void)hz3_transfer_drain(other, HZ_API_MALLOC);
   }
   (void)hz_large_trim();

@@ -151,6 +151,8 @@ struct clearing {
 // Effect: the row's lock holds the token, if it was free: by a swap, whose CPU may be another.
 static void clearing_add(struct clearing *c, struct hz3_shelf *s, unsigned cls) {
   uint32_t free = 0;
+  if (c->count == 0)
+    c->token = hz_rseq_token();
   if (!hz_cas_acquire(&s->rows[cls].lock, &free, c->token))
     return;
   c->row[c->count].shelf = s;
@@ -162,9 +164,9 @@ static void clearing_add(struct clearing *c, struct hz3_shelf *s, unsigned cls) 
 static size_t row_clear(struct hz3_shelf *s, unsigned cls, bool all, enum hz_api api) {
   struct hz3_row *row = &s->rows[cls];
   void *out[HZ3_ROW_BLOCKS];
-  unsigned n = all ? row->count : (unsigned)hz_min(row->low, row->count);
+  unsigned n = all ? row->count : (unsigned)hz_min(hz_load_relaxed(&row->low), row->count);
   row_take_oldest(row, out, n);
-  row->low = row->count;
+  hz_store_relaxed(&row->low, row->count);
   row_leave(row);
   if (n == 0)
     return 0;
@@ -191,7 +193,6 @@ static size_t clearing_run(struct clearing *c, bool all, enum hz_api api) {
       (void)hz_cas_relaxed(&row->lock, &token, 0u); // without a barrier nothing was looked at
   }
   c->count = 0;
-  c->token = hz_rseq_token();
   return blocks;
 }
 
@@ -208,7 +209,7 @@ static bool row_has(struct hz3_row *row, bool all) {
 }
 
 static size_t rows_clear(unsigned first, unsigned last, bool all, enum hz_api api) {
-  struct clearing c = {.token = hz_rseq_token()};
+  struct clearing c = {.count = 0};
   size_t blocks = 0;
   for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
     struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
@@ -225,6 +226,10 @@ static size_t rows_clear(unsigned first, unsigned last, bool all, enum hz_api ap
 
 size_t hz3_shelf_clear(unsigned cls, enum hz_api api) {
   return rows_clear(cls, cls, true, api);
+}
+
+size_t hz3_shelf_clear_all(enum hz_api api) {
+  return rows_clear(HZ_CLASS_FIRST, HZ_CLASS_LAST, true, api);
 }
 
 size_t hz3_shelf_age(void) {
@@ -248,14 +253,19 @@ static uint64_t bytes_counted(const struct hz3_shelf *s) {
   return bytes;
 }
 
-void hz3_shelf_tick(uint64_t bytes) {
+uint64_t hz3_shelf_tick(uint64_t bytes) {
+  uint64_t held = 0;
   for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
     struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
-    if (s)
-      hz_store_relaxed(&s->bytes, bytes_counted(s));
+    if (!s)
+      continue;
+    uint64_t counted = bytes_counted(s);
+    hz_store_relaxed(&s->bytes, counted);
+    held += counted;
   }
   hz_store_relaxed(&all_limit_bytes, bytes);
   limit_share_out();
+  return held;
 }
 
 static bool row_is_valid(const struct hz3_row *row) {
@@ -278,7 +288,7 @@ bool hz3_shelf_is_valid(const struct hz3_shelf *s) {
 void hz3_shelf_after_fork_child(void) {
   if (hz3_shelf_cpu.claims) // a new address space; where it fails, rows are not cleared
     (void)hz_rseq_barrier_register();
-  for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++)
+  for (unsigned i = 0; i < HZ3_SHELVES_MOST; i++) // also one that was just being made
     for (unsigned cls = HZ_CLASS_FIRST; hz3_shelves[i] && cls <= HZ_CLASS_LAST; cls++) {
       struct hz3_row *row = &hz3_shelves[i]->rows[cls];
       if (row->moving)

@@ -13,7 +13,7 @@
 //                instruction, others take it away. Where there are no restartable sequences any
 //                thread swaps it, and any thread may use any shelf.
 //   invariants   count <= HZ3_ROW_BLOCKS
-//                sum over rows of count * block bytes == bytes, between two calls
+//                sum over rows of count * block bytes == bytes, but for lost additions
 //
 // Bound: bytes <= hz3_shelf_limit_bytes, looked at before blocks come; the limit of all together is
 // given by ticks (tick.h). What lies on a shelf anybody may take away: a thread that sleeps holds
@@ -64,7 +64,7 @@ void hz3_shelf_init(void);
 struct hz3_shelf *hz3_shelf_make(unsigned cpu);
 
 // Returns: the shelf of this CPU; where the system does not say which it is, one chosen by `hint`.
-// NULL when there is no memory for it, or no shelf for so many CPUs.
+// NULL when there is no memory for it, no shelf for so many CPUs, or nobody registered the thread.
 HZ_INLINE struct hz3_shelf *hz3_shelf_here(const void *hint) {
   size_t cpu = ((uintptr_t)hint >> 12) * 0x9e3779b1u >> 16;
   if (HZ_LIKELY(hz3_shelf_cpu.known))
@@ -88,15 +88,17 @@ unsigned hz3_shelf_take(struct hz3_shelf *s, unsigned cls, void **out, unsigned 
 bool hz3_shelf_give(struct hz3_shelf *s, unsigned cls, void *const *blocks, unsigned count,
                     void **out, unsigned most, unsigned *moved);
 
-// Effect: everything of the class goes back to spans; rows that are in use this moment are left
-// alone. Returns: how many blocks.
+// Effect: everything of the class, or of all classes, goes back to spans; rows that are in use this
+// moment are left alone. Returns: how many blocks.
 size_t hz3_shelf_clear(unsigned cls, enum hz_api api);
+size_t hz3_shelf_clear_all(enum hz_api api);
 // Effect: the same for what nobody needed since the last call, of all classes.
 size_t hz3_shelf_age(void);
 // Returns: blocks of a class on all shelves; a sum without locks.
 size_t hz3_shelf_blocks(unsigned cls);
-// Effect: all shelves together may hold so many bytes; their sums are counted anew.
-void hz3_shelf_tick(uint64_t bytes);
+// Effect: all shelves together may hold so many bytes; their sums are counted anew. Returns: what
+// they hold.
+uint64_t hz3_shelf_tick(uint64_t bytes);
 
 // Returns: whether the invariants above hold, and no block lies here twice. Requires: nobody else
 // uses it.

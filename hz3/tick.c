@@ -37,18 +37,20 @@ static uint64_t last_tick_ms;
 static uint32_t resident_share = HZ_RESIDENT_WHOLE; // of the memory in spans, in 4096ths
 static uint32_t ticks_done;
 static uint32_t bins_parts = BINS_PARTS;
-static uint64_t peak_bytes; // of blocks out of spans; forgets a 64th at each tick
+static uint64_t shelves_held; // bytes, as of the last tick
+static uint64_t peak_bytes;   // of blocks out of spans; forgets a 64th at each tick
 
 static size_t quota_of(uint64_t bound, unsigned parts) {
   uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
   return hz_clamp(bound / 8 * parts / (threads ? threads : 1), QUOTA_LEAST_BYTES, QUOTA_MOST_BYTES);
 }
 
-// Effect: what bins may have of the bound follows from what a thread can do with it. Relaxed: a
-// thread that misses the change sees it at its next tick.
+// Effect: what bins may have of the bound follows from what a thread can do with it. Measured by
+// what they have now: with two eighths no thread can show a spread that five would be too few for.
+// Relaxed: a thread that misses the change sees it at its next tick.
 static void parts_choose(uint64_t bound) {
   uint64_t spread = hz_exchange_relaxed(&hz3_spread_most, 0u);
-  bool few = quota_of(bound, BINS_PARTS) < spread * BINS_LEAST_BLOCKS;
+  bool few = quota_of(bound, hz_load_relaxed(&bins_parts)) < spread * BINS_LEAST_BLOCKS;
   hz_store_relaxed(&bins_parts, few ? BINS_FEW_PARTS : BINS_PARTS);
 }
 
@@ -71,7 +73,7 @@ static void limits_compute(uint64_t bound) {
     asked[cls] = hz3_transfer_was_asked(cls);
     spread += asked[cls] ? bytes : 0;
   }
-  hz3_shelf_tick(shelves_bytes(bound));
+  hz_store_relaxed(&shelves_held, hz3_shelf_tick(shelves_bytes(bound)));
   left -= hz_min(left, LEAST_WAITING_BYTES * HZ_CLASS_COUNT);
   size_t share = spread ? left / spread : 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
@@ -93,8 +95,12 @@ bool hz3_heap_is_receding(void) {
   return peak >= HZ_MIB && hz3_span_out_bytes() < peak / 8;
 }
 
+// What shelves hold beyond their part bins do not have yet.
 static uint64_t credit_bound(void) {
-  return hz_load_relaxed(&hz3_bound_bytes) / 8 * hz_load_relaxed(&bins_parts);
+  uint64_t part = hz_load_relaxed(&hz3_bound_bytes) / 8;
+  uint64_t both = part * (BINS_PARTS + SHELVES_PARTS);
+  uint64_t held = hz_min(hz_load_relaxed(&shelves_held), both);
+  return hz_max(hz_min(part * hz_load_relaxed(&bins_parts), both - held), part * BINS_FEW_PARTS);
 }
 
 size_t hz3_credit_quota(void) {

@@ -62,10 +62,16 @@ TEST(Tick, WhereBinsAreOfLittleUseShelvesHaveTheirPart) {
   };
   const uint32_t alive = hz3_threads_alive;
   hz3_threads_alive = 16;
-  for (bool few : {false, true, false}) {
-    hz3_spread_most = hz3_bound_bytes / 8 * 5 / 16 / (few ? 1 : 3);
+  // Tenths of a thread's five eighths that its classes take for one block each; and whether bins
+  // then have little. Who has two eighths cannot use more.
+  const struct {
+    uint64_t spread;
+    bool few;
+  } ticks[] = {{4, false}, {6, true}, {4, true}, {1, false}, {4, false}};
+  for (const auto &[spread, few] : ticks) {
+    hz3_spread_most = hz3_bound_bytes / 8 * 5 / 16 * spread / 10;
     hz3_tick_now(hz_os_now_ms());
-    EXPECT_EQ(hz3_credit_quota(), hz3_bound_bytes / 8 * (few ? 2 : 5) / 16);
+    EXPECT_EQ(hz3_credit_quota(), hz3_bound_bytes / 8 * (few ? 2 : 5) / 16) << spread;
     EXPECT_LE(shelves() + hz3_credit_used, hz3_bound_bytes / 8 * 7);
     EXPECT_GE(shelves(), hz3_bound_bytes / 8 * (few ? 4 : 2) - HZ_KIB);
   }

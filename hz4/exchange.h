@@ -50,7 +50,7 @@ struct hz4_front_ops {
   void (*spare_put)(struct hz4_cache *c, struct hz4_magazine *m);
   // Effect: notes that so many bytes went to the depot (less than 0: came from it).
   void (*owe)(struct hz4_cache *c, int64_t bytes);
-  // A bin that only runs empty, or only full, grows no further than this.
+  // A bin that only runs empty, or only full, does not grow from here on.
   size_t one_way_bytes;
 };
 

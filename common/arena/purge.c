@@ -87,6 +87,8 @@ static void period_roll(uint64_t now_ms) {
   S->returned[1] = old ? 0 : S->returned[0];
   S->returns[1] = old ? 0 : S->returns[0];
   S->returned[0] = S->returns[0] = 0;
+  if (S->returns[1] == 0)
+    S->fallen_from = S->fallen_to = 0; // a return of long ago
   S->period_start_ms = now_ms;
 }
 

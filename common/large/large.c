@@ -35,7 +35,7 @@ enum {
   PURGE_TAIL_GRANULES = 128,
   // From this size on it is worth a look how much of what is to be cleared has pages.
   LOOK_BEFORE_ZERO_BYTES = 2 * 1024 * 1024,
-  DENSITY_SAMPLES = 8, // granules, evenly over the block
+  DENSITY_SAMPLES = 8, // granules, one in each eighth of the block
 };
 // hz_granule.flags: the block's pages came from elsewhere. It is a mapping of its own until it is
 // given back (hz_run_free_moved); it is not cached, so that there are no more of those than blocks
@@ -238,8 +238,12 @@ static bool cache_take(uint64_t count, uint64_t *granule, uint64_t *got) {
 // Whether three quarters of a block have pages: who had the memory last used all of it.
 static bool is_dense(char *p, size_t bytes) {
   size_t step = hz_align_down(bytes / DENSITY_SAMPLES, HZ_GRANULE_BYTES), resident = 0;
-  for (unsigned i = 0; i < DENSITY_SAMPLES; i++)
-    resident += hz_os_resident_pages(p + i * step, HZ_GRANULE_BYTES);
+  // Not at equal distances, which a regular use of part of the memory would meet or miss each time.
+  for (unsigned i = 0; i < DENSITY_SAMPLES; i++) {
+    size_t inside =
+        hz_align_down(step / DENSITY_SAMPLES * (i * 5 % DENSITY_SAMPLES), HZ_GRANULE_BYTES);
+    resident += hz_os_resident_pages(p + i * step + inside, HZ_GRANULE_BYTES);
+  }
   return resident * hz_os_page_bytes() >= DENSITY_SAMPLES * HZ_GRANULE_BYTES / 4 * 3;
 }
 

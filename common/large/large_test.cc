@@ -106,8 +106,6 @@ TEST_F(Large, CachedBlockIsReusedAndCleared) {
   }
 }
 
-// Kept whole in the cache, large blocks of mixed sizes need a fifth more memory than as free runs,
-// where they join their neighbours and serve any size.
 // Memory whose last owner used all of it is cleared where it is; of which he used little, given
 // back and fresh.
 TEST_F(Large, ZeroedMemoryKeepsItsPagesWhereAllWereUsed) {
@@ -129,6 +127,8 @@ TEST_F(Large, ZeroedMemoryKeepsItsPagesWhereAllWereUsed) {
   }
 }
 
+// Kept whole in the cache, large blocks of mixed sizes need a fifth more memory than as free runs,
+// where they join their neighbours and serve any size.
 TEST_F(Large, FreedLargeBlocksJoinTheFreeRuns) {
   std::vector<void *> blocks;
   for (int i = 0; i < 4; i++)

@@ -1,8 +1,9 @@
-// Restartable sequences (rseq, Linux 4.18): work on a CPU's own memory without a locked
-// instruction, which would wait for every store that the program has under way.
+// Restartable sequences (rseq, Linux 4.18; with the barrier 5.10): work on a CPU's own memory
+// without a locked instruction, which would wait for every store that the program has under way.
 //
 // Owns: nothing. Does not own: the kernel's rseq area of a thread, which libc registers (glibc 2.35
-// and later); of it only rseq_cs is written. Thread rule: any thread, signal handlers included.
+// and later); of it only rseq_cs is written. Thread rule: any thread, signal handlers included; not
+// the child of vfork, whose sequences on its parent's area nobody interrupts.
 //
 // A sequence reads the CPU's number, does its work and stores one word: that store is the commit. A
 // thread that is preempted, migrated or interrupted by a signal before it begins again.
@@ -10,8 +11,8 @@
 // A claim makes a word a lock that is only ever tried, by threads on one CPU:
 //
 //   claim    on another CPU, or word != 0 → refused;   COMMIT word = 1
-//   leave    release store of 0, from whatever CPU the holder is on by now: nobody else writes a
-//            word that is not 0, but who takes it away (below)
+//   leave    release store of 0, from whatever CPU the holder is on by now: nobody else writes to
+//            a word that is claimed
 //
 // From another CPU the word is taken away, as google/tcmalloc stops a CPU's cache:
 //
