@@ -157,22 +157,32 @@ static void list_move(struct hz3_central *c, struct hz3_span *s, uint64_t granul
   list_add(c, s, granule, list);
 }
 
-static unsigned central_pick_from(struct hz3_central *c, uint32_t name, void **end, unsigned want) {
+// Neighbouring blocks that were never handed out before, and read as zero.
+struct carved {
+  void *first;
+  unsigned count;
+};
+
+static unsigned central_pick_from(struct hz3_central *c, uint32_t name, void **end, unsigned want,
+                                  struct carved *carved) {
   struct hz3_span *s = hz3_span_of(name - 1);
   char *start = hz_granule_address(name - 1);
   unsigned reused = span_reuse(s, start, end, want);
   unsigned fresh = span_carve(s, name - 1, start, end - reused, want - reused);
+  if (fresh != 0 && s->zeroed)
+    *carved = (struct carved){end[-(int)reused - 1], fresh};
   list_move(c, s, name - 1);
   hz_store_relaxed(&c->blocks_free, c->blocks_free - reused);
   hz_store_relaxed(&c->blocks_out, c->blocks_out + reused + fresh);
   return reused + fresh;
 }
 
-static unsigned central_pick(struct hz3_central *c, void **end, unsigned want) {
+static unsigned central_pick(struct hz3_central *c, void **end, unsigned want,
+                             struct carved *carved) {
   unsigned n = 0;
   for (unsigned list = 0; list < HZ3_SPAN_LISTS; list++)
     while (n < want && c->lists[list] != 0)
-      n += central_pick_from(c, c->lists[list], end - n, want - n);
+      n += central_pick_from(c, c->lists[list], end - n, want - n, carved);
   return n;
 }
 
@@ -227,7 +237,8 @@ static void spans_close(uint32_t name) {
 // Effect: a new span serves at once, so that none is ever on a list with nothing out. No lock is
 // held. Returns: how many of `want` blocks; 0 when memory is exhausted. *zeroed: whether they read
 // as zero.
-static unsigned central_open(unsigned heap, unsigned cls, void **end, unsigned want, bool *zeroed) {
+static unsigned central_open(unsigned heap, unsigned cls, void **end, unsigned want, bool *zeroed,
+                             struct carved *carved) {
   struct hz3_central *c = &hz3_central[heap][cls];
   uint32_t name = span_open(heap, cls);
   if (name == 0)
@@ -238,7 +249,7 @@ static unsigned central_open(unsigned heap, unsigned cls, void **end, unsigned w
   list_add(c, s, name - 1, list_for(s));
   hz_store_relaxed(&c->spans, c->spans + 1);
   c->carving = name;
-  unsigned n = central_pick_from(c, name, end, want);
+  unsigned n = central_pick_from(c, name, end, want, carved);
   central_unlock(c);
   return n;
 }
@@ -309,17 +320,20 @@ unsigned hz3_span_take(unsigned heap, unsigned cls, void **out, unsigned want) {
   heap = heap_for(heap, cls);
   struct hz3_central *c = &hz3_central[heap][cls];
   void **end = out + want;
+  struct carved carved = {NULL, 0};
   central_lock(c);
-  unsigned n = central_pick(c, end, want);
+  unsigned n = central_pick(c, end, want, &carved);
   central_unlock(c);
   if (n == 0 && span_adopt(heap, cls)) {
     central_lock(c);
-    n = central_pick(c, end, want);
+    n = central_pick(c, end, want, &carved);
     central_unlock(c);
   }
   bool zeroed;
   if (n == 0)
-    n = central_open(heap, cls, end, want, &zeroed);
+    n = central_open(heap, cls, end, want, &zeroed, &carved);
+  if (carved.count != 0)
+    hz_run_ahead(carved.first, carved.count, hz_class_bytes(cls));
   if (n < want)
     memmove(out, end - n, n * sizeof(void *));
   return n;
@@ -329,6 +343,7 @@ void *hz3_span_take_fresh(unsigned heap, unsigned cls, bool *zeroed) {
   heap = heap_for(heap, cls);
   struct hz3_central *c = &hz3_central[heap][cls];
   void *block = NULL;
+  struct carved carved; // may be large, and its caller wants it as it is
   // Relaxed: a look without the lock, which is not worth taking then.
   if (hz_load_relaxed(&c->blocks_free) != 0)
     return NULL;
@@ -337,11 +352,11 @@ void *hz3_span_take_fresh(unsigned heap, unsigned cls, bool *zeroed) {
   struct hz3_span *s = c->carving != 0 ? hz3_span_of(c->carving - 1) : NULL;
   if (!used && s && s->carved < hz3_shape[cls].span_blocks) {
     *zeroed = s->zeroed;
-    (void)central_pick_from(c, c->carving, &block + 1, 1);
+    (void)central_pick_from(c, c->carving, &block + 1, 1, &carved);
   }
   central_unlock(c);
   if (!used && !block)
-    (void)central_open(heap, cls, &block + 1, 1, zeroed);
+    (void)central_open(heap, cls, &block + 1, 1, zeroed, &carved);
   return block;
 }
 

@@ -16,6 +16,13 @@ static unsigned take(unsigned cls, unsigned shard, void **out, unsigned want, un
   return n;
 }
 
+// The last `fresh` of `n` blocks are neighbours in one span, which they keep as it is.
+static void ahead(unsigned cls, void *const *blocks, unsigned n, unsigned fresh) {
+  void *first = blocks[n - fresh];
+  if (hz4_span_at(hz_granule_of(first) - hz4_span_index(cls, first))->zeroed)
+    hz_run_ahead(first, fresh, hz_class_bytes(cls));
+}
+
 unsigned hz4_shared_take(unsigned cls, unsigned shard, void **out, unsigned want) {
   unsigned fresh = 0, n = take(cls, shard, out, want, &fresh);
   if (HZ_UNLIKELY(n == 0)) {
@@ -24,6 +31,8 @@ unsigned hz4_shared_take(unsigned cls, unsigned shard, void **out, unsigned want
     hz_large_trim();
     n = take(cls, shard, out, want, &fresh);
   }
+  if (fresh != 0)
+    ahead(cls, out, n, fresh);
   hz4_custody_enter(cls, out, n - fresh); // whose bytes nobody has touched need not be
   hz4_bound_out_add(shard,
                     (int64_t)(n * hz_class_bytes(cls))); // a program that grows may cache more

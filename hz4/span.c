@@ -79,6 +79,7 @@ struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed) {
   struct hz4_span *s = hz4_span_at(run.granule);
   s->blocks = layout->span_blocks;
   s->bucket = HZ4_BUCKET_NONE;
+  s->zeroed = run.zeroed;
   if (zeroed)
     *zeroed = run.zeroed;
   return s;

@@ -46,6 +46,7 @@ struct hz4_span {
   uint8_t *array;                       // custody.h: bytes of small blocks; stays with the granule
   uint16_t array_bytes;
   uint8_t shard; // Small: whose lock guards it; written when it is made, read without a lock
+  bool zeroed;   // what is not carved yet reads as zero; likewise
 };
 #define HZ4_SPAN_BYTES sizeof(struct hz4_span)
 // Behind the descriptor a line of custody bytes, where the variant has them.

@@ -105,6 +105,13 @@ bool hz_run_alloc_filled(uint64_t count, uint64_t filled, struct hz_run *out);
 // much it will be allowed to keep.
 uint64_t hz_runs_returned(void);
 
+// Effect: `count` neighbouring blocks from `block` on, which read as zero because they were never
+// handed out, are about to be: where the program writes what it gets (ahead.c) their pages, and
+// those of the span up to the next few, may be made resident in one call (a system call: hold no
+// lock). Nothing that can be read changes. Requires: the caller holds the blocks, and the granules
+// up to the end of their span.
+void hz_run_ahead(const void *block, unsigned count, size_t block_bytes);
+
 // Effect: takes a run back (or the part of one: any granules that the caller holds). Sets its
 // records to tag NONE. Merges with free neighbours. May purge other runs (system calls): hold no
 // lock. What stays resident among free runs is bounded: at most 1 MiB (up to 8 MiB while

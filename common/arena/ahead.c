@@ -1,0 +1,93 @@
+// Pages made resident a few at once, just before a program writes there.
+//
+// Owns: the evidence that small blocks are written, and nothing else.
+// Thread rule: any thread, no lock held; everything here is a hint.
+//
+//   span      | carved, written | handed out now      | never handed out ... |
+//   pieces    |     piece       |     piece     |     piece     |     piece      |
+//                               ^ a piece that is entered: its pages, in one call
+//
+// A fault costs a third more than its page in a call for several. But blocks that a program only
+// holds, and never writes, should cost addresses and not memory. Therefore one piece in eight is
+// left alone, a witness: after some more pieces it is looked whether the program has made its pages
+// resident, by the latest of these witnesses. They are judged alike, since a program that fills its
+// small blocks fills nearly all of them. (MADV_POPULATE_WRITE, Linux 5.14; where there is none
+// every look costs one call in vain.)
+#include "common/arena/state.h"
+#include "common/os/os.h"
+
+#define PIECE_PAGES 4
+// Blocks above this may be written in part.
+#define BLOCK_MOST_PAGES 2
+#define WITNESS_EVERY 8
+#define WITNESSES 32
+#define WITNESSES_LEAST 4
+// Of the pages of witnesses so many parts of 16 must be resident.
+#define DENSE_PARTS 15
+// Evidence is as old as this many pieces at the most, or as an eighth of the heap.
+#define LOOK_LEAST 64
+#define LOOK_SHARE 8
+
+// Relaxed throughout: a number that is lost, or a witness that is half of another, is one wrong
+// answer among many.
+static struct {
+  int64_t left;                // pieces until the next look
+  bool dense;                  // what it said
+  uint32_t noted;              // witnesses, ever
+  uint64_t witness[WITNESSES]; // offset of the piece from the arena's base, + 1; 0: none
+} ahead HZ_ALIGNED(HZ_NO_SHARE_BYTES) = {.left = LOOK_LEAST};
+
+static size_t piece_bytes(void) {
+  return PIECE_PAGES * hz_os_page_bytes();
+}
+
+// Whether the piece was handed out as a whole, in blocks of one class.
+static bool is_carved(uint64_t offset) {
+  const struct hz_granule *g = &hz_arena.granules[offset >> HZ_GRANULE_SHIFT];
+  uint8_t tag = hz_load_relaxed(&g->tag);
+  uint64_t in_span = ((uint64_t)hz_load_relaxed(&g->index) << HZ_GRANULE_SHIFT) +
+                     (offset & (HZ_GRANULE_BYTES - 1));
+  return tag != HZ_TAG_NONE && tag < HZ_TAG_LARGE_INSIDE &&
+         in_span + piece_bytes() <= (uint64_t)hz_load_relaxed(&g->limit16) * 16;
+}
+
+static bool witnesses_are_dense(void) {
+  size_t pages = 0, resident = 0;
+  for (unsigned i = 0; i < WITNESSES; i++) {
+    uint64_t offset = hz_load_relaxed(&ahead.witness[i]) - 1;
+    if (offset == UINT64_MAX || !is_carved(offset))
+      continue;
+    pages += PIECE_PAGES;
+    resident += hz_os_resident_pages((char *)hz_arena.base + offset, piece_bytes());
+  }
+  return pages >= (size_t)WITNESSES_LEAST * PIECE_PAGES && resident * 16 >= pages * DENSE_PARTS;
+}
+
+static void look(void) {
+  uint64_t heap = hz_arena_end() * (HZ_GRANULE_BYTES / piece_bytes());
+  hz_store_relaxed(&ahead.left, (int64_t)hz_max(heap / LOOK_SHARE, LOOK_LEAST));
+  hz_store_relaxed(&ahead.dense, witnesses_are_dense());
+}
+
+void hz_run_ahead(const void *block, unsigned count, size_t block_bytes) {
+  size_t piece = piece_bytes();
+  uint64_t start = (uintptr_t)block - hz_arena.base;
+  uint64_t from = hz_align_up(start, piece), to = hz_align_up(start + count * block_bytes, piece);
+  if (HZ_LIKELY(from == to))
+    return;
+  if (piece > HZ_GRANULE_BYTES || block_bytes > BLOCK_MOST_PAGES * hz_os_page_bytes() ||
+      hz_arena_state.config.purge_delay_ms == 0 || to > hz_arena_end() << HZ_GRANULE_SHIFT)
+    return;
+  int64_t pieces = (int64_t)((to - from) / piece), left = hz_sub_relaxed(&ahead.left, pieces);
+  if (left <= 0)
+    look();
+  if ((left - pieces) / WITNESS_EVERY != left / WITNESS_EVERY) {
+    uint32_t at = hz_add_relaxed(&ahead.noted, 1u);
+    hz_store_relaxed(&ahead.witness[at % WITNESSES], from + 1);
+    from += piece;
+  }
+  // Where huge pages were asked for the first write brings one.
+  if (from < to && hz_load_relaxed(&ahead.dense) &&
+      from >> HZ_GRANULE_SHIFT < hz_load_relaxed(&hz_arena_state.huge_from))
+    (void)hz_os_populate((char *)hz_arena.base + from, to - from);
+}
