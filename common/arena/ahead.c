@@ -3,23 +3,22 @@
 // Owns: the evidence that small blocks are written, and nothing else.
 // Thread rule: any thread, no lock held; everything here is a hint.
 //
-//   span      | carved, written | handed out now      | never handed out ... |
-//   pieces    |     piece       |     piece     |     piece     |     piece      |
-//                               ^ a piece that is entered: its pages, in one call
+//   span      | handed out before           | now | never handed out ...          |
+//   pieces    |    witness    |     piece     |     piece     |     piece         |
+//                                             ^ entered now: its pages, in one call
 //
 // A fault costs a third more than its page in a call for several. But blocks that a program only
-// holds, and never writes, should cost addresses and not memory. Therefore one piece in eight is
-// left alone, a witness: after some more pieces it is looked whether the program has made its pages
-// resident, by the latest of these witnesses. They are judged alike, since a program that fills its
-// small blocks fills nearly all of them. (MADV_POPULATE_WRITE, Linux 5.14; where there is none
-// every look costs one call in vain.)
+// holds, and never writes, should cost addresses and not memory. Therefore the first piece of each
+// span is left alone. It is a witness: after some more pieces it is looked whether the program has
+// made the pages of the latest witnesses resident; who fills his small blocks fills nearly all of
+// them. And a class of which little is used costs no more than it did. (MADV_POPULATE_WRITE, Linux
+// 5.14; where there is none the calls are in vain.)
 #include "common/arena/state.h"
 #include "common/os/os.h"
 
 #define PIECE_PAGES 4
 // Blocks above this may be written in part.
 #define BLOCK_MOST_PAGES 2
-#define WITNESS_EVERY 8
 #define WITNESSES 32
 #define WITNESSES_LEAST 4
 // Of the pages of witnesses so many parts of 16 must be resident.
@@ -81,7 +80,8 @@ void hz_run_ahead(const void *block, unsigned count, size_t block_bytes) {
   int64_t pieces = (int64_t)((to - from) / piece), left = hz_sub_relaxed(&ahead.left, pieces);
   if (left <= 0)
     look();
-  if ((left - pieces) / WITNESS_EVERY != left / WITNESS_EVERY) {
+  const struct hz_granule *g = &hz_arena.granules[from >> HZ_GRANULE_SHIFT];
+  if ((from & (HZ_GRANULE_BYTES - 1)) == 0 && hz_load_relaxed(&g->index) == 0) {
     uint32_t at = hz_add_relaxed(&ahead.noted, 1u);
     hz_store_relaxed(&ahead.witness[at % WITNESSES], from + 1);
     from += piece;

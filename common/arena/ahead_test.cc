@@ -61,7 +61,7 @@ TEST(Ahead, PagesOfBlocksThatAreWrittenComeTogether) {
     ASSERT_TRUE(starts());
     EXPECT_EQ(serve(16, write), 0u); // nothing is known yet
     uint64_t bytes = serve(64, write);
-    EXPECT_EQ(bytes, 64 * HZ_GRANULE_BYTES * 7 / 8); // one in eight is a witness
+    EXPECT_EQ(bytes, 64 * HZ_GRANULE_BYTES * 3 / 4); // but the first of each span
     EXPECT_EQ(os_stats().failures[HZ_OS_CALL_POPULATE], 0u);
   });
 }
