@@ -146,11 +146,11 @@ ssize_t asleep_above_floor() {
 }
 
 // What lies in the bins of threads that sleep must not hold a span for each block. How much it
-// holds depends on who ran when: the median of several times.
+// holds depends on who ran when: the median of many times.
 TEST(MemoryReturn, ThreadsThatSleepHoldLittle) {
   constexpr ssize_t kLive = ssize_t{kSleepers} * kEach * 136 / 1024;
   a_thousand_calls();
-  std::vector<ssize_t> held(7);
+  std::vector<ssize_t> held(21);
   for (ssize_t &kib : held)
     kib = asleep_above_floor();
   std::sort(held.begin(), held.end());
