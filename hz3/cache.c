@@ -252,15 +252,18 @@ static unsigned patience_with(const struct hz3_cache *c, unsigned cls) {
                             UNWANTED_BATCHES * hz3_shape[cls].batch, UINT16_MAX / 2);
 }
 
-// Nobody wants blocks of this class: all that lie in the bin and in the transfer layer go back to
-// their spans. Where most of the spans' memory is free, each block that stayed would hold a whole
-// span for nothing: then the bin only gathers company for the way, until the program allocates.
+// Nobody wants blocks of this class: all that lie in the bin, on the shelf here and in the transfer
+// layer go back to their spans. Where most of the spans' memory is free, each block that stayed
+// would hold a whole span for nothing: then the bin only gathers company for the way, until the
+// program allocates.
 static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
   if (bin->capacity != 0)
     hz3_count_seen(HZ3_SEEN_EMPTIED);
   bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
-  (void)hz3_shelf_clear(cls, api);
+  struct hz3_shelf *s = hz3_shelf_here(c);
+  if (s)
+    (void)hz3_shelf_clear_row(s, cls, api);
   (void)hz3_transfer_drain(cls, api);
   if (bin->capacity == 0)
     return;
@@ -270,20 +273,25 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
 }
 
 // Effect: counts what was freed and wanted by nobody; after much of it the program is giving memory
-// back for good, and every class that was not asked for since the last time is given up.
+// back for good, and every class that was not asked for since the last time is given up; where
+// little is left of the heap on the shelves of all CPUs too.
 static void note_idle(struct hz3_cache *c, unsigned weight, enum hz_api api) {
   c->idle += weight;
   if (c->idle < IDLE_MOST)
     return;
   c->idle = 0;
   c->receding = hz3_heap_is_receding();
+  bool unwanted[HZ_CLASS_COUNT];
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     struct hz3_bin *bin = &c->bins[cls];
     uint32_t takes = hz_load_relaxed(&hz3_transfer[cls].takes);
-    if (takes == bin->takes_seen)
+    unwanted[cls] = takes == bin->takes_seen;
+    if (unwanted[cls])
       bin_give_up(c, cls, api);
     bin->takes_seen = takes;
   }
+  if (c->receding)
+    (void)hz3_shelf_clear(unwanted, api);
 }
 
 // Effect: once per interval the colder half of every bin becomes everybody's; a bin that was not
@@ -363,7 +371,7 @@ static unsigned fetch(struct hz3_cache *c, unsigned cls, void **out, unsigned wa
 // Memory is short: everything that waits in shared layers becomes spans, perhaps runs. Returns: as
 // fetch.
 static unsigned fetch_at_any_price(struct hz3_cache *c, unsigned cls, void **out, unsigned want) {
-  (void)hz3_shelf_clear_all(HZ_API_MALLOC);
+  (void)hz3_shelf_clear(NULL, HZ_API_MALLOC);
   for (unsigned other = HZ_CLASS_FIRST; other <= HZ_CLASS_LAST; other++) {
     if (c)
       bin_release(c, other, hz3_bin_count(c, other), TO_SPANS, HZ_API_MALLOC);

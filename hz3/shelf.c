@@ -208,13 +208,13 @@ static bool row_has(struct hz3_row *row, bool all) {
   return false;
 }
 
-static size_t rows_clear(unsigned first, unsigned last, bool all, enum hz_api api) {
+static size_t rows_clear(const bool *classes, bool all, enum hz_api api) {
   struct clearing c = {.count = 0};
   size_t blocks = 0;
   for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
     struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
-    for (unsigned cls = first; s && cls <= last; cls++) {
-      if (!row_has(&s->rows[cls], all))
+    for (unsigned cls = HZ_CLASS_FIRST; s && cls <= HZ_CLASS_LAST; cls++) {
+      if ((classes && !classes[cls]) || !row_has(&s->rows[cls], all))
         continue;
       clearing_add(&c, s, cls);
       if (c.count == CLEAR_ROWS)
@@ -224,16 +224,17 @@ static size_t rows_clear(unsigned first, unsigned last, bool all, enum hz_api ap
   return blocks + clearing_run(&c, all, api);
 }
 
-size_t hz3_shelf_clear(unsigned cls, enum hz_api api) {
-  return rows_clear(cls, cls, true, api);
+size_t hz3_shelf_clear_row(struct hz3_shelf *s, unsigned cls, enum hz_api api) {
+  struct hz3_row *row = &s->rows[cls];
+  return row_has(row, true) && row_try(s, row) ? row_clear(s, cls, true, api) : 0;
 }
 
-size_t hz3_shelf_clear_all(enum hz_api api) {
-  return rows_clear(HZ_CLASS_FIRST, HZ_CLASS_LAST, true, api);
+size_t hz3_shelf_clear(const bool *classes, enum hz_api api) {
+  return rows_clear(classes, true, api);
 }
 
 size_t hz3_shelf_age(void) {
-  return rows_clear(HZ_CLASS_FIRST, HZ_CLASS_LAST, false, HZ_API_FREE);
+  return rows_clear(NULL, false, HZ_API_FREE);
 }
 
 size_t hz3_shelf_blocks(unsigned cls) {

@@ -88,10 +88,12 @@ unsigned hz3_shelf_take(struct hz3_shelf *s, unsigned cls, void **out, unsigned 
 bool hz3_shelf_give(struct hz3_shelf *s, unsigned cls, void *const *blocks, unsigned count,
                     void **out, unsigned most, unsigned *moved);
 
-// Effect: everything of the class, or of all classes, goes back to spans; rows that are in use this
-// moment are left alone. Returns: how many blocks.
-size_t hz3_shelf_clear(unsigned cls, enum hz_api api);
-size_t hz3_shelf_clear_all(enum hz_api api);
+// Effect: everything of the class that lies on this shelf goes back to spans; nothing where the row
+// is in use this moment, or the thread no longer runs on this CPU. Returns: how many blocks.
+size_t hz3_shelf_clear_row(struct hz3_shelf *s, unsigned cls, enum hz_api api);
+// Effect: the same on all shelves for each cls with classes[cls] (NULL: for all classes). Costs a
+// barrier, an interrupt on other CPUs, for each 32 rows where something lies. Returns: likewise.
+size_t hz3_shelf_clear(const bool *classes, enum hz_api api);
 // Effect: the same for what nobody needed since the last call, of all classes.
 size_t hz3_shelf_age(void);
 // Returns: blocks of a class on all shelves; a sum without locks.

@@ -29,6 +29,13 @@ std::vector<void *> fresh(unsigned count) {
   return blocks;
 }
 
+// Clears the rows of this class alone, on all shelves.
+size_t clear() {
+  bool classes[HZ_CLASS_COUNT] = {};
+  classes[cls()] = true;
+  return hz3_shelf_clear(classes, HZ_API_FREE);
+}
+
 // After each test the thread may run where it could before.
 class Shelf : public testing::Test {
 protected:
@@ -126,7 +133,7 @@ TEST_F(Shelf, AllTogetherKeepToTheirPartOfTheBound) {
 
 TEST_F(Shelf, WhatNobodyNeedsForAnIntervalLeaves) {
   ASSERT_TRUE(hz3_init_ensure());
-  (void)hz3_shelf_clear(cls(), HZ_API_FREE);
+  (void)clear();
   stay_here();
   hz3_shelf *s = hz3_shelf_here(nullptr);
   ASSERT_NE(s, nullptr);
@@ -141,7 +148,24 @@ TEST_F(Shelf, WhatNobodyNeedsForAnIntervalLeaves) {
   ASSERT_TRUE(hz3_shelf_give(s, cls(), out, 3, nullptr, 0, &moved));
   EXPECT_GE(hz3_shelf_age(), 5u);
   EXPECT_EQ(hz3_shelf_blocks(cls()), 3u);
-  EXPECT_EQ(hz3_shelf_clear(cls(), HZ_API_FREE), 3u);
+  EXPECT_EQ(clear(), 3u);
+  EXPECT_TRUE(hz3_span_is_valid(cls()));
+}
+
+TEST_F(Shelf, ARowIsClearedFromItsOwnCpuOnly) {
+  hz3_shelf *s = own();
+  std::vector<void *> blocks = fresh(3);
+  unsigned moved;
+  EXPECT_EQ(hz3_shelf_clear_row(s, cls(), HZ_API_FREE), 0u);
+  ASSERT_TRUE(hz3_shelf_give(s, cls(), blocks.data(), 3, nullptr, 0, &moved));
+  if (hz3_shelf_cpu.claims) {
+    s->cpu = HZ3_SHELVES_MOST; // as after a migration
+    EXPECT_EQ(hz3_shelf_clear_row(s, cls(), HZ_API_FREE), 0u);
+    s->cpu = stay_here();
+  }
+  EXPECT_EQ(hz3_shelf_clear_row(s, cls(), HZ_API_FREE), 3u);
+  EXPECT_EQ(s->rows[cls()].count, 0u);
+  EXPECT_TRUE(hz3_shelf_is_valid(s));
   EXPECT_TRUE(hz3_span_is_valid(cls()));
 }
 
@@ -281,11 +305,11 @@ TEST_F(Shelf, OthersTakeAwayWhatLiesThere) {
     threads.emplace_back([&] {
       stay_on(last);
       while (users != 0)
-        cleared += hz3_shelf_clear(cls(), HZ_API_FREE);
+        cleared += clear();
     });
   for (std::thread &t : threads)
     t.join();
-  cleared += hz3_shelf_clear(cls(), HZ_API_FREE);
+  cleared += clear();
   EXPECT_EQ(doubles, 0u);
   EXPECT_GT(given, 0u);
   EXPECT_GT(cleared, 0u);
@@ -299,7 +323,7 @@ TEST_F(Shelf, AForkedChildDropsWhatWasBeingMoved) {
   stay_here();
   hz3_shelf *s = hz3_shelf_here(nullptr);
   ASSERT_NE(s, nullptr);
-  (void)hz3_shelf_clear(cls(), HZ_API_FREE);
+  (void)clear();
   std::vector<void *> blocks = fresh(2);
   unsigned moved;
   ASSERT_TRUE(hz3_shelf_give(s, cls(), blocks.data(), 2, nullptr, 0, &moved));

@@ -77,7 +77,7 @@ bool hz3_trim(size_t keep_bytes) {
     (void)hz_guard_relieve(HZ_API_MALLOC_TRIM);
   if (hz3_cache != &hz3_cache_none && hz3_cache != &hz3_cache_gone)
     hz3_cache_empty(hz3_cache, HZ_API_MALLOC_TRIM);
-  (void)hz3_shelf_clear_all(HZ_API_MALLOC_TRIM);
+  (void)hz3_shelf_clear(NULL, HZ_API_MALLOC_TRIM);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     (void)hz3_transfer_drain(cls, HZ_API_MALLOC_TRIM);
   size_t bytes = hz_large_trim();
