@@ -254,6 +254,16 @@ static uint64_t bytes_counted(const struct hz3_shelf *s) {
   return bytes;
 }
 
+uint64_t hz3_shelf_held(void) {
+  uint64_t held = 0;
+  for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
+    struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
+    int64_t bytes = s ? (int64_t)hz_load_relaxed(&s->bytes) : 0;
+    held += bytes > 0 ? (uint64_t)bytes : 0;
+  }
+  return held;
+}
+
 uint64_t hz3_shelf_tick(uint64_t bytes) {
   uint64_t held = 0;
   for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {

@@ -19,6 +19,10 @@
 #define BINS_LEAST_BLOCKS 2
 #define BINS_FEW_PARTS 2
 #define WAITING_MOST_BYTES HZ_MIB // of one class, or 32 batches
+// Shelves that hold less than one in so many bytes of their part keep one in so many of it; the
+// rest serves the transfer layer until the next tick.
+#define LENT_WHILE_HELD 8
+#define LENT_BUT 2
 #define MISSED_MOST 8
 #define LEAST_WAITING_BYTES (16 * HZ_KIB)
 #define QUOTA_LEAST_BYTES (16 * HZ_KIB)
@@ -62,24 +66,29 @@ static uint64_t shelves_bytes(uint64_t bound) {
   return hz_max(hz_min(bound / 8 * parts, both - used), bound / 8 * SHELVES_PARTS);
 }
 
-// Of what may wait in the transfer layer every class has a little; the rest is shared out in equal
-// numbers of blocks among the classes that were asked for since the last time.
+// What shelves have no use for: where few threads move many blocks at once nothing lies there.
+static uint64_t shelves_lend(uint64_t part) {
+  bool idle = hz_load_relaxed(&ticks_done) != 0 && hz3_shelf_held() < part / LENT_WHILE_HELD;
+  return idle ? part - part / LENT_BUT : 0;
+}
+
+// Of what may wait in the transfer layer every class has a little; the rest is shared out among the
+// classes by the bytes that were asked for since the last time.
 static void limits_compute(uint64_t bound) {
-  size_t least[HZ_CLASS_COUNT], left = bound / 8 * TRANSFER_PARTS, spread = 0;
-  bool asked[HZ_CLASS_COUNT];
+  uint64_t shelves = shelves_bytes(bound), lent = shelves_lend(shelves);
+  hz_store_relaxed(&shelves_held, hz3_shelf_tick(shelves - lent));
+  size_t left = bound / 8 * TRANSFER_PARTS + lent;
+  size_t least = hz_min(left / HZ_CLASS_COUNT, LEAST_WAITING_BYTES);
+  uint64_t asked[HZ_CLASS_COUNT], sum = 0;
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    sum += asked[cls] =
+        (uint64_t)hz3_transfer_asked(cls) * hz3_shape[cls].batch * hz_class_bytes(cls);
+  left -= least * HZ_CLASS_COUNT;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     size_t bytes = hz_class_bytes(cls);
-    least[cls] = hz_min(left / HZ_CLASS_COUNT, LEAST_WAITING_BYTES) / bytes;
-    asked[cls] = hz3_transfer_was_asked(cls);
-    spread += asked[cls] ? bytes : 0;
-  }
-  hz_store_relaxed(&shelves_held, hz3_shelf_tick(shelves_bytes(bound)));
-  left -= hz_min(left, LEAST_WAITING_BYTES * HZ_CLASS_COUNT);
-  size_t share = spread ? left / spread : 0;
-  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    size_t most = hz_max(32u * hz3_shape[cls].batch, WAITING_MOST_BYTES / hz_class_bytes(cls));
-    hz_store_relaxed(&hz3_transfer[cls].limit,
-                     (uint32_t)hz_min(least[cls] + (asked[cls] ? share : 0), most));
+    size_t share = (size_t)((unsigned __int128)left * asked[cls] / hz_max(sum, 1));
+    size_t most = hz_max(32u * hz3_shape[cls].batch, WAITING_MOST_BYTES / bytes);
+    hz_store_relaxed(&hz3_transfer[cls].limit, (uint32_t)hz_min((least + share) / bytes, most));
   }
 }
 

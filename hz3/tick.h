@@ -14,6 +14,8 @@
 //              (2/8 and 5/8 where a thread's part would be less than two blocks of each class that
 //              it uses: 16 threads on 2 CPUs with blocks up to 128 KiB)
 //   transfer:  sum over classes of limit * block size                           <= 1/8 bound
+//              (and half of the shelves' part while next to nothing lies on them); each class as
+//              its blocks were asked for since the last tick
 // A bin can hold no more than its capacity, so a thread that sleeps for ever holds no more than it
 // was granted, an equal part of the credit: by construction, at no cost for free.
 #ifndef HZ3_TICK_H_

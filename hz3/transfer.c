@@ -92,12 +92,11 @@ static size_t to_spans(unsigned cls, size_t want, enum hz_api api) {
   return moved;
 }
 
-bool hz3_transfer_was_asked(unsigned cls) {
+uint32_t hz3_transfer_asked(unsigned cls) {
   struct hz3_transfer *t = &hz3_transfer[cls];
-  uint32_t takes = hz_load_relaxed(&t->takes);
-  bool asked = takes != hz_load_relaxed(&t->asked);
+  uint32_t takes = hz_load_relaxed(&t->takes), since = takes - hz_load_relaxed(&t->asked);
   hz_store_relaxed(&t->asked, takes); // relaxed: two ticks may overlap
-  return asked;
+  return since;
 }
 
 size_t hz3_transfer_drain(unsigned cls, enum hz_api api) {

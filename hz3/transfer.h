@@ -49,8 +49,8 @@ HZ_INLINE void hz3_transfer_ask(unsigned cls) {
   struct hz3_transfer *t = &hz3_transfer[cls];
   hz_store_relaxed(&t->takes, hz_load_relaxed(&t->takes) + 1); // relaxed, unlocked: a guess
 }
-// Returns: whether anybody asked since the last call. For ticks.
-bool hz3_transfer_was_asked(unsigned cls);
+// Returns: how often since the last call. For ticks.
+uint32_t hz3_transfer_asked(unsigned cls);
 
 // Effect: all that wait go back to spans. Returns: blocks moved.
 size_t hz3_transfer_drain(unsigned cls, enum hz_api api);
