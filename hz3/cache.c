@@ -272,15 +272,19 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     bin_shrink(c, cls, giving_capacity(c, cls));
 }
 
-// Effect: counts what was freed and wanted by nobody; after much of it the program is giving memory
-// back for good, and every class that was not asked for since the last time is given up; where
-// little is left of the heap on the shelves of all CPUs too.
+// Effect: counts what was freed and wanted by nobody; after much of it, or where little is left,
+// the program is giving memory back for good, and every class that was not asked for since the last
+// time is given up; where little is left of the heap on the shelves of all CPUs too.
 static void note_idle(struct hz3_cache *c, unsigned weight, enum hz_api api) {
   c->idle += weight;
-  if (c->idle < IDLE_MOST)
+  // Looked at with each flush: those of forty large bins are a tenth of what is out, and the last
+  // of a heap may lie in bins before enough of them have been counted.
+  bool receded = c->receding;
+  if (weight >= IDLE_FLUSH)
+    c->receding = hz3_heap_is_receding();
+  if (c->idle < IDLE_MOST && (receded || !c->receding))
     return;
   c->idle = 0;
-  c->receding = hz3_heap_is_receding();
   bool unwanted[HZ_CLASS_COUNT];
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     struct hz3_bin *bin = &c->bins[cls];

@@ -100,8 +100,10 @@ void hz3_tick_init(uint64_t cache_max_bytes, uint32_t purge_delay_ms) {
 }
 
 bool hz3_heap_is_receding(void) {
-  uint64_t peak = hz_load_relaxed(&peak_bytes);
-  return peak >= HZ_MIB && hz3_span_out_bytes() < peak / 8;
+  uint64_t peak = hz_load_relaxed(&peak_bytes), out = hz3_span_out_bytes();
+  if (out > peak) // of which no tick knows: a heap may rise and fall between two
+    hz_store_relaxed(&peak_bytes, out);
+  return peak >= HZ_MIB && out < peak / 8;
 }
 
 // What shelves hold beyond their part bins do not have yet.
