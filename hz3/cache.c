@@ -36,6 +36,9 @@
 // Below so many blocks a bin is not sorted.
 #define HOME_LEAST HZ3_BATCH_BLOCKS
 
+// So many times its part a bin may have while other bins leave theirs.
+#define SPARE_TIMES 4u
+
 // Of a thread's quota, what is shared out among all classes by bytes.
 #define FAIR_SHARE 16
 
@@ -142,9 +145,24 @@ static unsigned bin_most(const struct hz3_cache *c, unsigned cls) {
                           hz3_shape[cls].capacity_max);
 }
 
+// The same while half of what the thread may be granted lies unused: who works on one class at a
+// time has its room in that class.
+static unsigned bin_most_now(const struct hz3_cache *c, unsigned cls) {
+  unsigned most = bin_most(c, cls);
+  return c->charged >= c->quota / 2
+             ? most
+             : (unsigned)hz_min(most * SPARE_TIMES, hz3_shape[cls].capacity_max);
+}
+
+// Whether it has more than its part, and others want theirs.
+static bool bin_is_too_large(const struct hz3_cache *c, unsigned cls) {
+  unsigned capacity = c->bins[cls].capacity, most = bin_most(c, cls);
+  return capacity > most && (c->charged > c->quota / 4 * 3 || capacity > most * SPARE_TIMES);
+}
+
 // Returns: whether the bin has become larger: doubled, or as much as is granted.
 static bool bin_grow(struct hz3_cache *c, unsigned cls) {
-  unsigned old = c->bins[cls].capacity, most = bin_most(c, cls);
+  unsigned old = c->bins[cls].capacity, most = bin_most_now(c, cls);
   if (old >= most)
     return false;
   unsigned more = (unsigned)hz_min(old == 0 ? hz3_shape[cls].capacity_min : old, most - old);
@@ -166,9 +184,10 @@ static bool bin_grow(struct hz3_cache *c, unsigned cls) {
 
 // Whether a bin has all the room it may have, or can have: then the short ways serve.
 static bool bin_is_settled(const struct hz3_cache *c, unsigned cls) {
-  unsigned capacity = c->bins[cls].capacity, most = bin_most(c, cls);
-  return capacity == most ||
-         (capacity != 0 && capacity < most && c->charged + hz_class_bytes(cls) > c->quota);
+  unsigned capacity = c->bins[cls].capacity;
+  if (capacity >= bin_most_now(c, cls))
+    return !bin_is_too_large(c, cls);
+  return capacity != 0 && c->charged + hz_class_bytes(cls) > c->quota;
 }
 
 // How many blocks move at once: half of the bin, so that it can run on in either direction.
@@ -317,7 +336,7 @@ static void halve_bins(struct hz3_cache *c, uint32_t intervals) {
 // gives the difference back.
 static void bin_fit(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   unsigned most = bin_most(c, cls), count = hz3_bin_count(c, cls);
-  if (c->bins[cls].capacity <= most)
+  if (!bin_is_too_large(c, cls))
     return;
   if (count >= most) // room for one more
     bin_release(c, cls, count - most + 1, TO_TRANSFER, api);
