@@ -11,8 +11,11 @@
 // holds, and never writes, should cost addresses and not memory. Therefore the first piece of each
 // span is left alone. It is a witness: after some more pieces it is looked whether the program has
 // made the pages of the latest witnesses resident; who fills his small blocks fills nearly all of
-// them. And a class of which little is used costs no more than it did. (MADV_POPULATE_WRITE, Linux
-// 5.14; where there is none the calls are in vain.)
+// them. And a class of which less is used costs no more than it did. Where the system brings more
+// than the page that is written (huge pages for everybody, large folios) witnesses say nothing, and
+// nothing is left to win: then a page that was not handed out is resident already, or becomes so
+// with its neighbours. (MADV_POPULATE_WRITE, Linux 5.14; where there is none each look costs a call
+// in vain.)
 #include "common/arena/state.h"
 #include "common/os/os.h"
 
@@ -27,8 +30,7 @@
 #define LOOK_LEAST 64
 #define LOOK_SHARE 8
 
-// Relaxed throughout: a number that is lost, or a witness that is half of another, is one wrong
-// answer among many.
+// Relaxed throughout: a number that is lost is one wrong answer among many.
 static struct {
   int64_t left;                // pieces until the next look
   bool dense;                  // what it said
@@ -62,10 +64,19 @@ static bool witnesses_are_dense(void) {
   return pages >= (size_t)WITNESSES_LEAST * PIECE_PAGES && resident * 16 >= pages * DENSE_PARTS;
 }
 
-static void look(void) {
+static bool page_is_there(uint64_t offset) {
+  return hz_os_resident_pages((char *)hz_arena.base + offset, hz_os_page_bytes()) != 0;
+}
+
+// Effect: judges anew. from: offset of a page that nobody was handed yet.
+static void look(uint64_t from) {
   uint64_t heap = hz_arena_end() * (HZ_GRANULE_BYTES / piece_bytes());
   hz_store_relaxed(&ahead.left, (int64_t)hz_max(heap / LOOK_SHARE, LOOK_LEAST));
-  hz_store_relaxed(&ahead.dense, witnesses_are_dense());
+  if (!page_is_there(from))
+    hz_store_relaxed(&ahead.dense, witnesses_are_dense());
+  else if (from >> HZ_GRANULE_SHIFT < hz_load_relaxed(&hz_arena_state.huge_first))
+    hz_store_relaxed(&ahead.dense, false);
+  // else it lies in a huge page that was asked for
 }
 
 void hz_run_ahead(const void *block, unsigned count, size_t block_bytes) {
@@ -77,17 +88,23 @@ void hz_run_ahead(const void *block, unsigned count, size_t block_bytes) {
   if (piece > HZ_GRANULE_BYTES || block_bytes > BLOCK_MOST_PAGES * hz_os_page_bytes() ||
       hz_arena_state.config.purge_delay_ms == 0 || to > hz_arena_end() << HZ_GRANULE_SHIFT)
     return;
-  int64_t pieces = (int64_t)((to - from) / piece), left = hz_sub_relaxed(&ahead.left, pieces);
-  if (left <= 0)
-    look();
+  if (from >> HZ_GRANULE_SHIFT >= hz_load_relaxed(&hz_arena_state.huge_from))
+    return; // the first write brings a huge page
   const struct hz_granule *g = &hz_arena.granules[from >> HZ_GRANULE_SHIFT];
-  if ((from & (HZ_GRANULE_BYTES - 1)) == 0 && hz_load_relaxed(&g->index) == 0) {
+  bool first = (from & (HZ_GRANULE_BYTES - 1)) == 0 && hz_load_relaxed(&g->index) == 0;
+  int64_t pieces = (int64_t)((to - from) / piece);
+  // Of a span's first piece alone nothing can be told.
+  bool looks = hz_sub_relaxed(&ahead.left, pieces) <= 0 && !(first && pieces == 1);
+  if (looks)
+    look(from);
+  if (first) {
     uint32_t at = hz_add_relaxed(&ahead.noted, 1u);
     hz_store_relaxed(&ahead.witness[at % WITNESSES], from + 1);
     from += piece;
   }
-  // Where huge pages were asked for the first write brings one.
-  if (from < to && hz_load_relaxed(&ahead.dense) &&
-      from >> HZ_GRANULE_SHIFT < hz_load_relaxed(&hz_arena_state.huge_from))
-    (void)hz_os_populate((char *)hz_arena.base + from, to - from);
+  if (from == to || !hz_load_relaxed(&ahead.dense))
+    return;
+  bool entered = hz_os_populate((char *)hz_arena.base + from, to - from);
+  if (!entered || (looks && first && page_is_there(from - piece)))
+    hz_store_relaxed(&ahead.dense, false);
 }
