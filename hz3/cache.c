@@ -136,39 +136,43 @@ static void bin_shrink(struct hz3_cache *c, unsigned cls, unsigned capacity) {
   hz3_credit_give(bytes);
 }
 
-// The most blocks that a bin may hold: what its class has use for, and no more than all bins that
-// this thread uses could hold at once. Blocks are shared out equally, each saves one slow path; and
+// The part of a bin, in blocks: what its class has use for, and no more than all bins that this
+// thread uses could hold at once. Blocks are shared out equally, each saves one slow path; and
 // some by bytes, so that a few large classes, seldom used, do not starve the small. (The sum of
 // both may pass the quota; what is charged may not.)
-static unsigned bin_most(const struct hz3_cache *c, unsigned cls) {
+static unsigned bin_part(const struct hz3_cache *c, unsigned cls) {
   return (unsigned)hz_min(c->most + c->fair_bytes / hz_class_bytes(cls),
                           hz3_shape[cls].capacity_max);
 }
 
-// The same while half of what the thread may be granted lies unused: who works on one class at a
-// time has its room in that class.
-static unsigned bin_most_now(const struct hz3_cache *c, unsigned cls) {
-  unsigned most = bin_most(c, cls);
-  return c->charged >= c->quota / 2
-             ? most
-             : (unsigned)hz_min(most * SPARE_TIMES, hz3_shape[cls].capacity_max);
+// The most blocks that a bin may hold now: more than its part while half of what the thread may be
+// granted lies unused and the last slow path was the same bin's, so that who works on one class at
+// a time has the room in that class. (Who works on many by turns does better with small bins, which
+// stay in the CPU's cache.)
+static unsigned bin_most(const struct hz3_cache *c, unsigned cls) {
+  unsigned most = bin_part(c, cls);
+  if (c->charged >= c->quota / 2 || c->last_slow != cls)
+    return most;
+  return (unsigned)hz_min(most * SPARE_TIMES, hz3_shape[cls].capacity_max);
 }
 
 // Whether it has more than its part, and others want theirs.
 static bool bin_is_too_large(const struct hz3_cache *c, unsigned cls) {
-  unsigned capacity = c->bins[cls].capacity, most = bin_most(c, cls);
+  unsigned capacity = c->bins[cls].capacity, most = bin_part(c, cls);
   return capacity > most && (c->charged > c->quota / 4 * 3 || capacity > most * SPARE_TIMES);
 }
 
 // Returns: whether the bin has become larger: doubled, or as much as is granted.
 static bool bin_grow(struct hz3_cache *c, unsigned cls) {
-  unsigned old = c->bins[cls].capacity, most = bin_most_now(c, cls);
+  unsigned old = c->bins[cls].capacity, part = bin_part(c, cls), most = bin_most(c, cls);
   if (old >= most)
     return false;
   unsigned more = (unsigned)hz_min(old == 0 ? hz3_shape[cls].capacity_min : old, most - old);
   for (; more != 0; more /= 2) {
     size_t bytes = more * hz_class_bytes(cls);
-    if (c->charged + bytes > c->quota || !hz3_credit_take(bytes))
+    // Beyond its part a bin leaves half of the quota to the others, or they would want it back.
+    if (c->charged + bytes > (old + more > part ? c->quota / 2 : c->quota) ||
+        !hz3_credit_take(bytes))
       continue;
     if (!slots_ensure(c, cls, old + more)) {
       hz3_credit_give(bytes);
@@ -185,9 +189,10 @@ static bool bin_grow(struct hz3_cache *c, unsigned cls) {
 // Whether a bin has all the room it may have, or can have: then the short ways serve.
 static bool bin_is_settled(const struct hz3_cache *c, unsigned cls) {
   unsigned capacity = c->bins[cls].capacity;
-  if (capacity >= bin_most_now(c, cls))
+  if (capacity >= bin_most(c, cls))
     return !bin_is_too_large(c, cls);
-  return capacity != 0 && c->charged + hz_class_bytes(cls) > c->quota;
+  uint64_t room = capacity >= bin_part(c, cls) ? c->quota / 2 : c->quota;
+  return capacity != 0 && c->charged + hz_class_bytes(cls) > room;
 }
 
 // How many blocks move at once: half of the bin, so that it can run on in either direction.
@@ -294,13 +299,16 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
 // Effect: counts what was freed and wanted by nobody; after much of it, or where little is left,
 // the program is giving memory back for good, and every class that was not asked for since the last
 // time is given up; where little is left of the heap on the shelves of all CPUs too.
-static void note_idle(struct hz3_cache *c, unsigned weight, enum hz_api api) {
+static void note_idle(struct hz3_cache *c, unsigned weight, uint64_t bytes, enum hz_api api) {
   c->idle += weight;
-  // Looked at with each flush: those of forty large bins are a tenth of what is out, and the last
-  // of a heap may lie in bins before enough of them have been counted.
+  c->idle_bytes += bytes;
+  if (c->idle < IDLE_MOST && c->idle_bytes < hz3_heap_recedes_by())
+    return;
+  // By bytes too: sixteen flushes of large bins may be a tenth of what is out, and the last of a
+  // heap would lie in bins before so many have been counted.
   bool receded = c->receding;
-  if (weight >= IDLE_FLUSH)
-    c->receding = hz3_heap_is_receding();
+  c->receding = hz3_heap_is_receding();
+  c->idle_bytes = 0;
   if (c->idle < IDLE_MOST && (receded || !c->receding))
     return;
   c->idle = 0;
@@ -335,7 +343,7 @@ static void halve_bins(struct hz3_cache *c, uint32_t intervals) {
 // Effect: a bin that grew when the thread used fewer classes, or when there were fewer threads,
 // gives the difference back.
 static void bin_fit(struct hz3_cache *c, unsigned cls, enum hz_api api) {
-  unsigned most = bin_most(c, cls), count = hz3_bin_count(c, cls);
+  unsigned most = bin_part(c, cls), count = hz3_bin_count(c, cls);
   if (!bin_is_too_large(c, cls))
     return;
   if (count >= most) // room for one more
@@ -453,6 +461,7 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
   void *p = near_miss(c, cls);
   if (HZ_UNLIKELY(p == NULL))
     p = far_miss(c, cls);
+  c->last_slow = (uint8_t)cls;
   look_at_clock(c);
   hz_signal_fence();
   hz_store_relaxed(&c->busy, 0u);
@@ -491,13 +500,14 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     return true;
   }
   unsigned weight = closed ? IDLE_BLOCK : IDLE_FLUSH;
+  uint64_t bytes = hz_max(hz3_bin_count(c, cls), 1) * hz_class_bytes(cls);
   if (!giving) {
     bin_give_up(c, cls, api);
   } else if (!closed) {
     bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
     bin_shrink(c, cls, giving_capacity(c, cls));
   }
-  note_idle(c, weight, api);
+  note_idle(c, weight, bytes, api);
   return bin->capacity != 0;
 }
 
@@ -539,6 +549,7 @@ HZ_NOINLINE void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enu
   } else {
     shared_give(c, cls, &p, 1, api);
   }
+  c->last_slow = (uint8_t)cls;
   look_at_clock(c);
   hz_signal_fence();
   hz_store_relaxed(&c->busy, 0u);

@@ -24,9 +24,10 @@
 // it leaves serves another bin of this cache.
 //
 // Capacity follows use. It begins small, doubles when a bin runs full after it ran empty or while
-// other threads take what this one frees. A bin that has all the room it may have and runs full is
-// sorted: blocks of this thread's own heap (span.h) go home, all of them, where their bits tell a
-// second free; of blocks that come from other heaps the colder half goes to the transfer layer. A
+// other threads take what this one frees; up to its part of the thread's quota, and to four times
+// that while half of the quota lies unused. A bin that has all the room it may have and runs full
+// is sorted: blocks of this thread's own heap (span.h) go home, all of them, where their bits tell
+// a second free; of blocks that come from other heaps the colder half goes to the transfer layer. A
 // bin that only fills while nobody takes (a program that is tearing down) is emptied into the
 // spans. Every tick halves what lies in each bin.
 #ifndef HZ3_CACHE_H_
@@ -68,13 +69,15 @@ struct hz3_cache {
   struct hz3_bin bins[HZ_CLASS_COUNT];
   uint64_t spread;              // sum of the block sizes of the bins in use (capacity != 0)
   uint64_t quota;               // what may be charged, as of the last tick
-  uint32_t most;                // blocks in a bin of any class in use, and besides
+  uint32_t most;                // the part of a bin of any class in use: blocks, and besides
   uint32_t fair_bytes;          // ... these bytes of blocks
   uint64_t charged;             // bytes of credit held (tick.h)
   uint32_t spare;               // an empty batch, or 0
   uint32_t tick_seen;           // hz3_tick_count when the bins were last halved
+  uint64_t idle_bytes;          // freed likewise since the heap was looked at
   uint32_t idle;                // freed in a row and wanted by nobody, weighted (cache.c)
   uint32_t slow_calls;          // for the clock
+  uint8_t last_slow;            // the class of the last one
   uint32_t receding;            // the heap was, when last looked at (tick.h)
   uint32_t busy;                // a slow path is at work: a forked child must not read it
   uint32_t alive;               // of a thread that has not ended

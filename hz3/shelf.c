@@ -254,14 +254,15 @@ static uint64_t bytes_counted(const struct hz3_shelf *s) {
   return bytes;
 }
 
-uint64_t hz3_shelf_held(void) {
-  uint64_t held = 0;
+bool hz3_shelf_is_idle(uint64_t bytes) {
+  uint64_t fullest = 0, count = 0;
   for (unsigned i = 0, end = hz_load_relaxed(&shelves_end); i < end; i++) {
     struct hz3_shelf *s = hz_load_acquire(&hz3_shelves[i]);
-    int64_t bytes = s ? (int64_t)hz_load_relaxed(&s->bytes) : 0;
-    held += bytes > 0 ? (uint64_t)bytes : 0;
+    int64_t held = s ? (int64_t)hz_load_relaxed(&s->bytes) : 0;
+    fullest = hz_max(fullest, held > 0 ? (uint64_t)held : 0);
+    count += s != NULL;
   }
-  return held;
+  return fullest < bytes / hz_max(count, 1);
 }
 
 uint64_t hz3_shelf_tick(uint64_t bytes) {

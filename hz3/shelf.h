@@ -98,8 +98,8 @@ size_t hz3_shelf_clear(const bool *classes, enum hz_api api);
 size_t hz3_shelf_age(void);
 // Returns: blocks of a class on all shelves; a sum without locks.
 size_t hz3_shelf_blocks(unsigned cls);
-// Returns: bytes on all shelves, as they add them up.
-uint64_t hz3_shelf_held(void);
+// Returns: whether no shelf holds as much as its equal part of `bytes`.
+bool hz3_shelf_is_idle(uint64_t bytes);
 // Effect: all shelves together may hold so many bytes; their sums are counted anew. Returns: what
 // they hold.
 uint64_t hz3_shelf_tick(uint64_t bytes);

@@ -517,8 +517,9 @@ void hz3_span_stats_read(unsigned cls, struct hz3_span_stats *out) {
 
 size_t hz3_span_out_bytes(void) {
   size_t sum = 0;
-  for (unsigned heap = 0; heap < heaps_used(); heap++)
-    for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+  for (unsigned heap = 0, used = heaps_used(); heap < used; heap++)
+    for (unsigned cls = HZ_CLASS_FIRST;
+         cls <= HZ_CLASS_LAST && (heap == 0 || hz3_span_has_heaps(cls)); cls++)
       sum += hz_load_relaxed(&hz3_central[heap][cls].blocks_out) * hz_class_bytes(cls);
   return sum;
 }

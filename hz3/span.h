@@ -23,7 +23,8 @@
 //                         records: tag == cls, flags == heap, index counts granules,
 //                         limit16 == carved * bytes / 16
 //
-// Blocks are carved by arithmetic: memory that a program has not asked for yet is never touched.
+// Blocks are carved by arithmetic: memory that a program has not asked for yet is never touched,
+// but by a few pages ahead of one that writes what it gets (hz_run_ahead).
 // Which span serves is a question of memory: the fullest first, so that the others run empty.
 #ifndef HZ3_SPAN_H_
 #define HZ3_SPAN_H_

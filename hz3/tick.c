@@ -19,8 +19,8 @@
 #define BINS_LEAST_BLOCKS 2
 #define BINS_FEW_PARTS 2
 #define WAITING_MOST_BYTES HZ_MIB // of one class, or 32 batches
-// Shelves that hold less than one in so many bytes of their part keep one in so many of it; the
-// rest serves the transfer layer until the next tick.
+// Where no shelf holds more than one in so many bytes of its part, shelves keep one in so many of
+// it; the rest serves the transfer layer until the next tick.
 #define LENT_WHILE_HELD 8
 #define LENT_BUT 2
 #define MISSED_MOST 8
@@ -66,18 +66,28 @@ static uint64_t shelves_bytes(uint64_t bound) {
   return hz_max(hz_min(bound / 8 * parts, both - used), bound / 8 * SHELVES_PARTS);
 }
 
-// What shelves have no use for: where few threads move many blocks at once nothing lies there.
-static uint64_t shelves_lend(uint64_t part) {
-  bool idle = hz_load_relaxed(&ticks_done) != 0 && hz3_shelf_held() < part / LENT_WHILE_HELD;
-  return idle ? part - part / LENT_BUT : 0;
+// *lent: what shelves have no use for: where few threads move many blocks at once nothing lies
+// there. Returns: how much less than `part` they may hold, since it is lent, or since what was has
+// not left the transfer layer, whose own part is `own`.
+static uint64_t shelves_lend(uint64_t part, uint64_t own, uint64_t *lent) {
+  uint64_t most = part - part / LENT_BUT, waiting = 0;
+  if (hz_load_relaxed(&ticks_done) != 0 && hz3_shelf_is_idle(part / LENT_WHILE_HELD)) {
+    *lent = most;
+    return most;
+  }
+  for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
+    waiting += hz3_transfer_waiting(cls) * hz_class_bytes(cls);
+  *lent = 0;
+  return waiting > own ? hz_min(waiting - own, most) : 0;
 }
 
 // Of what may wait in the transfer layer every class has a little; the rest is shared out among the
-// classes by the bytes that were asked for since the last time.
+// classes by how often each was asked for since the last time, counted as batches.
 static void limits_compute(uint64_t bound) {
-  uint64_t shelves = shelves_bytes(bound), lent = shelves_lend(shelves);
-  hz_store_relaxed(&shelves_held, hz3_shelf_tick(shelves - lent));
-  size_t left = bound / 8 * TRANSFER_PARTS + lent;
+  uint64_t own = bound / 8 * TRANSFER_PARTS, lent;
+  uint64_t shelves = shelves_bytes(bound), less = shelves_lend(shelves, own, &lent);
+  hz_store_relaxed(&shelves_held, hz3_shelf_tick(shelves - less));
+  size_t left = own + lent;
   size_t least = hz_min(left / HZ_CLASS_COUNT, LEAST_WAITING_BYTES);
   uint64_t asked[HZ_CLASS_COUNT], sum = 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
@@ -97,6 +107,10 @@ void hz3_tick_init(uint64_t cache_max_bytes, uint32_t purge_delay_ms) {
   interval_ms = (uint32_t)hz_max(purge_delay_ms / 4, 10);
   hz3_bound_bytes = cache_max_bytes;
   limits_compute(cache_max_bytes);
+}
+
+uint64_t hz3_heap_recedes_by(void) {
+  return hz_load_relaxed(&peak_bytes) / 32;
 }
 
 bool hz3_heap_is_receding(void) {

@@ -14,8 +14,9 @@
 //              (2/8 and 5/8 where a thread's part would be less than two blocks of each class that
 //              it uses: 16 threads on 2 CPUs with blocks up to 128 KiB)
 //   transfer:  sum over classes of limit * block size                           <= 1/8 bound
-//              (and half of the shelves' part while next to nothing lies on them); each class as
-//              its blocks were asked for since the last tick
+//              (and half of the shelves' part while next to nothing lies on them; until what was
+//              lent has left again, shelves do without); each class as often as it was asked for
+//              since the last tick
 // A bin can hold no more than its capacity, so a thread that sleeps for ever holds no more than it
 // was granted, an equal part of the credit: by construction, at no cost for free.
 #ifndef HZ3_TICK_H_
@@ -38,6 +39,8 @@ extern HZ_HIDDEN uint32_t hz3_tick_count; // intervals that ended in a tick, or 
 // Returns: whether the program holds less than an eighth of what it held at its recent peak, and
 // the difference matters: then blocks in bins hold spans that would be free.
 bool hz3_heap_is_receding(void);
+// Returns: by how many bytes it must have fallen before that is worth another look.
+uint64_t hz3_heap_recedes_by(void);
 
 // Effect: `bytes` of capacity are granted to a bin, or refused.
 bool hz3_credit_take(size_t bytes);

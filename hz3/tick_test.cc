@@ -58,6 +58,21 @@ TEST(Tick, ShelvesThatLieIdleLendToTheTransferLayer) {
   }
 }
 
+TEST(Tick, ShelvesDoWithoutWhatTheTransferLayerHasNotGivenBack) {
+  (void)shelves_limit();
+  const unsigned cls = hz_class_of(8000);
+  const size_t eighth = hz3_bound_bytes / 8;
+  const auto waiting = static_cast<uint32_t>(eighth * 3 / 2 / hz_class_bytes(cls));
+  hz3_transfer[cls].blocks += waiting; // half of its part too much
+  tick_with_on_shelf(eighth);
+  EXPECT_LE(shelves_limit(), eighth * 3 / 2 + hz_class_bytes(cls));
+  EXPECT_GE(shelves_limit(), eighth);
+  EXPECT_LE(transfer_limit(), eighth);
+  hz3_transfer[cls].blocks -= waiting;
+  tick_with_on_shelf(eighth);
+  EXPECT_GT(shelves_limit(), 2 * eighth - HZ_KIB);
+}
+
 TEST(Tick, WhatWasAskedForMoreMayWaitMore) {
   (void)shelves_limit();
   const unsigned much = hz_class_of(4000), little = hz_class_of(3000), none = hz_class_of(5000);

@@ -95,8 +95,8 @@ static size_t to_spans(unsigned cls, size_t want, enum hz_api api) {
 uint32_t hz3_transfer_asked(unsigned cls) {
   struct hz3_transfer *t = &hz3_transfer[cls];
   uint32_t takes = hz_load_relaxed(&t->takes), since = takes - hz_load_relaxed(&t->asked);
-  hz_store_relaxed(&t->asked, takes); // relaxed: two ticks may overlap
-  return since;
+  hz_store_relaxed(&t->asked, takes);    // relaxed: two ticks may overlap
+  return (int32_t)since < 0 ? 0 : since; // a late store took `takes` back
 }
 
 size_t hz3_transfer_drain(unsigned cls, enum hz_api api) {

@@ -49,7 +49,12 @@ HZ_INLINE void hz3_transfer_ask(unsigned cls) {
   struct hz3_transfer *t = &hz3_transfer[cls];
   hz_store_relaxed(&t->takes, hz_load_relaxed(&t->takes) + 1); // relaxed, unlocked: a guess
 }
-// Returns: how often since the last call. For ticks.
+// Returns: blocks that wait here; may lag.
+HZ_INLINE size_t hz3_transfer_waiting(unsigned cls) {
+  uint32_t blocks = hz_load_relaxed(&hz3_transfer[cls].blocks);
+  return (int32_t)blocks < 0 ? 0 : blocks;
+}
+// Returns: how often anybody asked since the last call. For ticks.
 uint32_t hz3_transfer_asked(unsigned cls);
 
 // Effect: all that wait go back to spans. Returns: blocks moved.
