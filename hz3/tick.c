@@ -71,7 +71,9 @@ static uint64_t shelves_bytes(uint64_t bound) {
 // not left the transfer layer, whose own part is `own`.
 static uint64_t shelves_lend(uint64_t part, uint64_t own, uint64_t *lent) {
   uint64_t most = part - part / LENT_BUT, waiting = 0;
-  if (hz_load_relaxed(&ticks_done) != 0 && hz3_shelf_is_idle(part / LENT_WHILE_HELD)) {
+  // The first tick comes with the first slow paths, when nothing lies anywhere yet; and where
+  // purges are an hour apart, the next is long in coming.
+  if (hz_load_relaxed(&ticks_done) > 1 && hz3_shelf_is_idle(part / LENT_WHILE_HELD)) {
     *lent = most;
     return most;
   }
