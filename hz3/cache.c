@@ -150,16 +150,16 @@ static unsigned bin_part(const struct hz3_cache *c, unsigned cls) {
 // a time has the room in that class. (Who works on many by turns does better with small bins, which
 // stay in the CPU's cache.)
 static unsigned bin_most(const struct hz3_cache *c, unsigned cls) {
-  unsigned most = bin_part(c, cls);
+  unsigned part = bin_part(c, cls);
   if (c->charged >= c->quota / 2 || c->last_slow != cls)
-    return most;
-  return (unsigned)hz_min(most * SPARE_TIMES, hz3_shape[cls].capacity_max);
+    return part;
+  return (unsigned)hz_min(part * SPARE_TIMES, hz3_shape[cls].capacity_max);
 }
 
 // Whether it has more than its part, and others want theirs.
 static bool bin_is_too_large(const struct hz3_cache *c, unsigned cls) {
-  unsigned capacity = c->bins[cls].capacity, most = bin_part(c, cls);
-  return capacity > most && (c->charged > c->quota / 4 * 3 || capacity > most * SPARE_TIMES);
+  unsigned capacity = c->bins[cls].capacity, part = bin_part(c, cls);
+  return capacity > part && (c->charged > c->quota / 4 * 3 || capacity > part * SPARE_TIMES);
 }
 
 // Returns: whether the bin has become larger: doubled, or as much as is granted.
@@ -343,12 +343,12 @@ static void halve_bins(struct hz3_cache *c, uint32_t intervals) {
 // Effect: a bin that grew when the thread used fewer classes, or when there were fewer threads,
 // gives the difference back.
 static void bin_fit(struct hz3_cache *c, unsigned cls, enum hz_api api) {
-  unsigned most = bin_part(c, cls), count = hz3_bin_count(c, cls);
   if (!bin_is_too_large(c, cls))
     return;
-  if (count >= most) // room for one more
-    bin_release(c, cls, count - most + 1, TO_TRANSFER, api);
-  bin_shrink(c, cls, most);
+  unsigned part = bin_part(c, cls), count = hz3_bin_count(c, cls);
+  if (count >= part) // room for one more
+    bin_release(c, cls, count - part + 1, TO_TRANSFER, api);
+  bin_shrink(c, cls, part);
 }
 
 // At the end of a slow path: is it time?

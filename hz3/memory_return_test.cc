@@ -79,8 +79,8 @@ void frees_everything(size_t count, size_t largest, Order order) {
   EXPECT_GT(peak, floor + 50 * 1024);
   EXPECT_LE(after, floor + kAllowedKib);
   EXPECT_LE(trimmed, floor + kAllowedKib);
-  // Nothing happens while the program idles, so the bound of the arena holds: 1 MiB or 1/64 of the
-  // peak.
+  // Nothing happens while the program idles, so what was bounded at the last free stays: 1 MiB or
+  // 1/64 of the peak.
   EXPECT_LE(idle, floor + std::max(kAllowedKib, peak / 64 + kAllowedKib));
 }
 

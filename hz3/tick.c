@@ -19,10 +19,12 @@
 #define BINS_LEAST_BLOCKS 2
 #define BINS_FEW_PARTS 2
 #define WAITING_MOST_BYTES HZ_MIB // of one class, or 32 batches
-// Where no shelf holds more than one in so many bytes of its part, shelves keep one in so many of
-// it; the rest serves the transfer layer until the next tick.
+// Where no shelf holds more than one in so many bytes of its part, one in so many of all parts
+// serves the transfer layer until the next tick.
 #define LENT_WHILE_HELD 8
-#define LENT_BUT 2
+#define LENT_SHARE 2
+// A heap that has fallen by less than this share of its peak is not looked at again.
+#define RECEDES_SHARE 32
 #define MISSED_MOST 8
 #define LEAST_WAITING_BYTES (16 * HZ_KIB)
 #define QUOTA_LEAST_BYTES (16 * HZ_KIB)
@@ -70,7 +72,7 @@ static uint64_t shelves_bytes(uint64_t bound) {
 // there. Returns: how much less than `part` they may hold, since it is lent, or since what was has
 // not left the transfer layer, whose own part is `own`.
 static uint64_t shelves_lend(uint64_t part, uint64_t own, uint64_t *lent) {
-  uint64_t most = part - part / LENT_BUT, waiting = 0;
+  uint64_t most = part / LENT_SHARE, waiting = 0;
   // The first tick comes with the first slow paths, when nothing lies anywhere yet; and where
   // purges are an hour apart, the next is long in coming.
   if (hz_load_relaxed(&ticks_done) > 1 && hz3_shelf_is_idle(part / LENT_WHILE_HELD)) {
@@ -112,7 +114,7 @@ void hz3_tick_init(uint64_t cache_max_bytes, uint32_t purge_delay_ms) {
 }
 
 uint64_t hz3_heap_recedes_by(void) {
-  return hz_load_relaxed(&peak_bytes) / 32;
+  return hz_load_relaxed(&peak_bytes) / RECEDES_SHARE;
 }
 
 bool hz3_heap_is_receding(void) {

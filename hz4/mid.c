@@ -91,7 +91,7 @@ unsigned hz4_mid_take(unsigned cls, void **out, unsigned want, unsigned *fresh) 
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   if (n > 0)
     return n;
-  struct hz4_span *s = hz4_span_make(cls, NULL);
+  struct hz4_span *s = hz4_span_make(cls);
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
   if (s) {
     c->spans++;

@@ -46,7 +46,7 @@ static void span_release(struct hz4_span *s, unsigned cls) {
 }
 
 static struct hz4_span *span_new(unsigned cls) {
-  struct hz4_span *s = hz4_span_make(cls, NULL);
+  struct hz4_span *s = hz4_span_make(cls);
   if (s && !bits_make(s)) {
     span_release(s, cls);
     return NULL;

@@ -54,7 +54,7 @@ struct hz4_span *hz4_central_best(struct hz4_central *c) {
   return NULL;
 }
 
-struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed) {
+struct hz4_span *hz4_span_make(unsigned cls) {
   const struct hz_class_layout *layout = &hz_class_layout_table[cls];
   struct hz_run run;
   if (!hz_run_alloc(layout->span_granules, 1, &run))
@@ -80,8 +80,6 @@ struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed) {
   s->blocks = layout->span_blocks;
   s->bucket = HZ4_BUCKET_NONE;
   s->zeroed = run.zeroed;
-  if (zeroed)
-    *zeroed = run.zeroed;
   return s;
 }
 

@@ -116,9 +116,9 @@ HZ_INLINE void hz4_central_taken(struct hz4_central *c) {
   hz_store_relaxed(&c->taken_at, c->gives);
 }
 
-// Effect: a run of granules becomes a span, in no list yet, nothing carved; *zeroed (if not NULL):
-// every byte of it reads as zero. Lock not held. Returns: NULL when memory is exhausted.
-struct hz4_span *hz4_span_make(unsigned cls, bool *zeroed);
+// Effect: a run of granules becomes a span, in no list yet, nothing carved. Lock not held. Returns:
+// NULL when memory is exhausted.
+struct hz4_span *hz4_span_make(unsigned cls);
 // Effect: everything up to `carved` may be handed out: the records say so from now on. Lock held.
 void hz4_span_raise_limit(struct hz4_span *s, unsigned cls);
 
