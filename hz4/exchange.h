@@ -1,8 +1,10 @@
 // What a front end does when a bin is empty or full: the same for threads and CPUs.
 //
 //   miss      previous → depot → spans          then load what was found
-//   overflow  previous → empty magazine         the full one: previous; no room there: all of these
-//                                               to the depot, or, a bulk of its own, home to spans
+//   overflow  previous → empty magazine         the full one: previous; no room there: the coldest
+//   of
+//                                               these (all, when it only frees) to the depot, or, a
+//                                               bulk of its own, home to spans
 //
 // previous: the stack of second magazines (cache.h).
 //
@@ -426,7 +428,33 @@ HZ_INLINE void *hz4_miss(const struct hz4_front_ops *f, unsigned cls) {
 
 // ---- overflow
 
-// Effect: the second magazines leave the owner: they are full, and there may be no more of them.
+// Of a stack that ran full so much leaves at once, and a company at least (beyond that each block
+// costs the same): who frees a little more than the bin holds, and allocates again, finds the rest.
+#define HZ4_LEAVE_SHARE 4u
+
+// Effect: the upper, warmer part of a stack, taken out, lies in the cache again. Returns: the rest.
+HZ_INLINE void **hz4_keep_upper(const struct hz4_front_ops *f, unsigned cls, void **stack) {
+  if (!stack)
+    return NULL;
+  unsigned blocks = hz_load_relaxed(&hz4_magazine_of(stack)->stacked);
+  unsigned leave = (unsigned)hz_max(blocks / HZ4_LEAVE_SHARE, HZ4_COMPANY_BLOCKS);
+  void **upper = NULL; // the other way round
+  for (void **below; stack; stack = below) {
+    struct hz4_magazine *m = hz4_magazine_of(stack);
+    if (hz_load_relaxed(&m->stacked) <= leave)
+      break;
+    below = m->below;
+    m->below = upper;
+    upper = stack;
+  }
+  for (void **below; upper; upper = below) {
+    below = hz4_magazine_of(upper)->below;
+    hz4_stow(f, cls, upper, true);
+  }
+  return stack;
+}
+
+// Effect: second magazines leave the owner: they are full, and there may be no more of them.
 // Returns: whether the loaded one may take their place.
 HZ_INLINE bool hz4_flush(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls) {
   uint64_t now_ms = hz_os_now_ms();
@@ -435,6 +463,8 @@ HZ_INLINE bool hz4_flush(const struct hz4_front_ops *f, struct hz4_cache *c, uns
   if (keep)
     hz4_grow(f, c, cls, last == HZ4_TREND_MISS, now_ms);
   void **stack = f->prev_take_all(c, cls);
+  if (keep)
+    stack = hz4_keep_upper(f, cls, stack);
   bool passed = hz4_goes_home(c, cls, stack) ? hz4_send_home(f, c, cls, stack, now_ms)
                                              : hz4_put_stack(f, c, cls, stack, now_ms, true);
   if (!keep && !passed) {

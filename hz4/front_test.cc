@@ -44,6 +44,10 @@ void release(void *p) {
   hz4_free(p, HZ_API_FREE);
 }
 
+const struct hz4_cache *own_cache() {
+  return hz4_self.state == HZ4_STATE_CPU ? hz4_cpu_here() : (struct hz4_cache *)hz4_self.cache;
+}
+
 bool all_valid() {
   bool valid = true;
   for (unsigned cls = HZ_CLASS_FIRST; cls < HZ4_MID_FIRST_CLASS; cls++)
@@ -404,6 +408,22 @@ bool everything_is_in_one_place(uint64_t *blocks) {
   return at.second;
 }
 
+// Exchanges of a class with depot and spans so far.
+uint64_t exchanges(unsigned cls) {
+  uint64_t sum = 0; // the depot's head has a count of what came and went in its upper half
+  for (unsigned shard = 0; shard < hz4_shards; shard++)
+    sum += (hz4_depot[shard][cls].full.head >> 32) + hz4_small_central[shard][cls].takes +
+           hz4_small_central[shard][cls].gives;
+  return sum;
+}
+
+void work_in_bulk(std::vector<void *> &blocks, size_t bytes) {
+  for (void *&p : blocks)
+    p = alloc(bytes);
+  for (void *p : blocks)
+    release(p);
+}
+
 // What a thread frees and allocates again in bulk, on one CPU, does not leave its owner, once the
 // bin has grown: neither depot nor spans hear of it.
 TEST(Front, BulkStaysWithItsOwner) {
@@ -412,25 +432,39 @@ TEST(Front, BulkStaysWithItsOwner) {
   std::thread([&] {
     stay_on_this_cpu();
     unsigned cls = hz_class_of(kBytes);
-    auto passed = [cls] {
-      uint64_t batches = 0; // the depot's head has a count of what came and went in its upper half
-      for (unsigned shard = 0; shard < hz4_shards; shard++)
-        batches += hz4_depot[shard][cls].full.head + hz4_small_central[shard][cls].takes +
-                   hz4_small_central[shard][cls].gives;
-      return batches;
-    };
     std::vector<void *> blocks(kBlocks);
     for (unsigned round = 0; round < 40; round++) {
       if (round == 30)
-        before = passed();
-      for (void *&p : blocks)
-        p = alloc(kBytes);
-      for (void *p : blocks)
-        release(p);
+        before = exchanges(cls);
+      work_in_bulk(blocks, kBytes);
     }
-    after = passed();
+    after = exchanges(cls);
   }).join();
   EXPECT_EQ(before, after);
+}
+
+// Of a bulk a little larger than what the owner keeps most stays: it is not all of it that leaves
+// when the bin runs over.
+TEST(Front, OfABulkALittleTooLargeMostStays) {
+  constexpr unsigned kBytes = 112, kRounds = 10;
+  size_t kept = 0;
+  uint64_t passed = 0;
+  std::thread([&] {
+    stay_on_this_cpu();
+    unsigned cls = hz_class_of(kBytes);
+    std::vector<void *> blocks;
+    for (unsigned round = 0; round < 10 * kRounds; round++) { // as far as the bin grows
+      kept = 2 * (size_t)own_cache()->cap[cls];
+      blocks.resize(kept + kept / 16 + 1);
+      work_in_bulk(blocks, kBytes);
+    }
+    passed = exchanges(cls);
+    for (unsigned round = 0; round < kRounds; round++)
+      work_in_bulk(blocks, kBytes);
+    passed = exchanges(cls) - passed;
+  }).join();
+  ASSERT_GT(kept, 2000u);
+  EXPECT_LT(passed, kRounds * kept / HZ4_COMPANY_BLOCKS);
 }
 
 // A bulk that passes what an owner keeps goes home: freed in any order, it comes back in the order
