@@ -22,7 +22,8 @@ static bool is_class(unsigned tag) {
   return tag >= HZ_CLASS_FIRST && tag <= HZ_CLASS_LAST;
 }
 
-unsigned hz3_block_class(const void *p, enum hz_api api) {
+// Of what is no block of a class: the large part may know it, or the process ends.
+static HZ_COLD unsigned class_of_others(const void *p, enum hz_api api) {
   uint64_t granule = hz_granule_of(p);
   if (granule >= hz_load_relaxed(&hz_arena.end))
     hz_fail_foreign_pointer(p, api);
@@ -31,11 +32,26 @@ unsigned hz3_block_class(const void *p, enum hz_api api) {
   uint32_t at = hz3_offset_in_span(record, (uintptr_t)p - hz_arena.base);
   if (tag == HZ_TAG_NONE && is_class(was) && hz3_is_block(record, at, was))
     hz_fail_double_free(p, hz_class_bytes(was), api); // of a span that ran empty since
-  if (!is_class(tag))
-    return IS_LARGE;
-  if (!hz3_is_block(record, at, tag))
+  if (is_class(tag))
     hz_fail_invalid_free(p, hz_class_bytes(tag), api);
-  return tag;
+  return IS_LARGE;
+}
+
+// hz3_block_class, for those here: a server that counts its memory asks for every block's size.
+HZ_INLINE unsigned block_class(const void *p, enum hz_api api) {
+  uintptr_t offset = (uintptr_t)p - hz_arena.base;
+  uint64_t granule = offset >> HZ_GRANULE_SHIFT;
+  if (HZ_LIKELY(granule < HZ3_PEEK(hz_arena.end))) {
+    const struct hz_granule *record = &hz_arena.granules[granule];
+    unsigned tag = HZ3_PEEK(record->tag);
+    if (HZ_LIKELY(is_class(tag) && hz3_is_block(record, hz3_offset_in_span(record, offset), tag)))
+      return tag;
+  }
+  return class_of_others(p, api);
+}
+
+unsigned hz3_block_class(const void *p, enum hz_api api) {
+  return block_class(p, api);
 }
 
 static void *out_of_memory(void) {
@@ -121,7 +137,7 @@ HZ_NOINLINE void hz3_free_slow(void *p, enum hz_api api) {
     hz3_count_seen(HZ3_SEEN_NULL_FREE);
     return;
   }
-  unsigned cls = hz3_block_class(p, api);
+  unsigned cls = block_class(p, api);
   if (cls == IS_LARGE) {
     large_free(p, api);
     return;
@@ -140,7 +156,7 @@ HZ_NOINLINE void hz3_free_slow(void *p, enum hz_api api) {
 // ---- sizes ----
 
 size_t hz3_block_usable(const void *p, enum hz_api api) {
-  unsigned cls = hz3_block_class(p, api);
+  unsigned cls = block_class(p, api);
   return cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
 }
 
@@ -148,7 +164,7 @@ size_t hz3_block_usable(const void *p, enum hz_api api) {
 // block may be given back by the size it was asked for or, after realloc has left it in its place,
 // by one that is up to half as large. What operator new made was never reallocated.
 static void size_check(const void *p, size_t align, size_t bytes, enum hz_api api) {
-  unsigned cls = hz3_block_class(p, api), asked = IS_LARGE;
+  unsigned cls = block_class(p, api), asked = IS_LARGE;
   if (bytes <= HZ_CLASS_MAX_BYTES)
     asked = align <= HZ_MIN_ALIGN_BYTES ? hz_class_of(bytes) : hz_class_of_aligned(bytes, align);
   size_t usable = cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
@@ -189,7 +205,7 @@ static void *large_realloc(void *p, size_t bytes, enum hz_api api) {
 }
 
 void *hz3_block_realloc(void *p, size_t bytes, enum hz_api api) {
-  unsigned cls = hz3_block_class(p, api);
+  unsigned cls = block_class(p, api);
   if (cls == IS_LARGE)
     return large_realloc(p, bytes, api);
   size_t usable = hz_class_bytes(cls);

@@ -47,10 +47,11 @@ static unsigned out_of(const struct hz3_span *s) {
 
 // Which list holds a span with so many blocks out.
 static uint8_t list_for(const struct hz3_span *s) {
-  unsigned blocks = hz3_shape[s->cls].span_blocks, out = out_of(s);
-  if (out == blocks)
+  unsigned blocks = hz3_shape[s->cls].span_blocks, quarters = 4 * out_of(s);
+  if (quarters == 4 * blocks)
     return HZ3_LIST_NONE;
-  return (uint8_t)(3 - 4 * out / blocks);
+  // Compared, not divided: blocks freed in any order come here one by one.
+  return (uint8_t)(3 - (quarters >= blocks) - (quarters >= 2 * blocks) - (quarters >= 3 * blocks));
 }
 
 // The records say how far blocks were handed out, in every granule of the span: a pointer beyond is
