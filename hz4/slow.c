@@ -1,6 +1,7 @@
 // What stands behind the hot paths of route.h: first use, large blocks, misses, and the naming of
 // faults.
 #include <errno.h>
+#include <limits.h>
 
 #include "common/large/large.h"
 #include "hz4/custody.h"
@@ -77,6 +78,12 @@ HZ_NOINLINE void *hz4_class_slow(unsigned cls, enum hz_api api) {
 
 // ---- free
 
+// Returns: hz4_span.large_start of a block that begins at p; no value of such a field if none can.
+static unsigned large_start(const void *p) {
+  uintptr_t offset = (uintptr_t)p & (HZ_GRANULE_BYTES - 1);
+  return offset % HZ_LINE_BYTES == 0 ? (unsigned)(offset / HZ_LINE_BYTES) + 1 : UINT_MAX;
+}
+
 // Names why p cannot be freed. Requires: p is in the arena, its tag no class.
 static _Noreturn void fault_untagged(void *p, uint64_t granule, enum hz_api api) {
   const struct hz_granule *record = &hz_arena.granules[granule];
@@ -86,9 +93,9 @@ static _Noreturn void fault_untagged(void *p, uint64_t granule, enum hz_api api)
     const struct hz4_span *d = hz4_span_at(granule);
     uint32_t offset =
         (uint32_t)d->index << HZ_GRANULE_SHIFT | (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
-    if (d->was_large ? hz_is_aligned((uintptr_t)p, HZ_GRANULE_BYTES)
-                     : d->cls != HZ_CLASS_NONE && hz4_is_block_start(d->cls, offset))
-      hz_fail_double_free(p, d->was_large ? 0 : hz_class_bytes(d->cls), api);
+    if (d->large_start ? d->large_start == large_start(p)
+                       : d->cls != HZ_CLASS_NONE && hz4_is_block_start(d->cls, offset))
+      hz_fail_double_free(p, d->large_start ? 0 : hz_class_bytes(d->cls), api);
     hz_fail_invalid_free(p, 0, api);
   }
   (void)hz_large_usable(p, api); // names the fault
@@ -113,7 +120,8 @@ unsigned hz4_class_checked(void *p, enum hz_api api) {
 
 static void large_free(void *p, enum hz_api api) {
   hz4_observe_add(HZ4_SEEN_FREE_LARGE, 1);
-  hz4_span_at(hz_granule_of(p))->was_large = 1; // the record forgets it when the run goes back
+  // The record forgets it when the run goes back.
+  hz4_span_at(hz_granule_of(p))->large_start = (uint8_t)large_start(p);
   hz_large_free(p, api);
   hz4_tick(hz_os_now_ms());
 }

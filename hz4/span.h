@@ -3,7 +3,7 @@
 //
 // Owns: the layout of a descriptor and its list links. Does not own: bitmaps' meaning (small.c,
 // mid.c). Thread rule: a descriptor's fields are guarded by the lock of its class, but `cls`,
-// `index` and `was_large`, which are written while nobody else holds the granule, and read
+// `index` and `large_start`, which are written while nobody else holds the granule, and read
 // (relaxed) to word faults.
 //
 //   span start                                                              start + granules * 64
@@ -37,11 +37,11 @@ struct hz4_span {
   uint16_t blocks, carved, free; // see above
   uint8_t cls;                   // also of the other granules of the span; kept when it is gone
   uint8_t bucket;
-  uint32_t freed_ms;                    // Mid: when a block last came back
-  uint16_t hint;                        // Small: no bit is set in words below
-  uint8_t index;                        // of this granule in its span
-  uint8_t was_large;                    // the last thing that was freed here was a large block
-  uint64_t *bits;                       // Small: set = free; word[] below where it fits
+  uint32_t freed_ms;   // Mid: when a block last came back
+  uint16_t hint;       // Small: no bit is set in words below
+  uint8_t index;       // of this granule in its span
+  uint8_t large_start; // a large block was freed here last: 1 + lines before it; else 0
+  uint64_t *bits;      // Small: set = free; word[] below where it fits
   uint64_t word[HZ4_SPAN_INLINE_WORDS]; // Mid: [0] set = free, [1] set = free and purged
   uint8_t *array;                       // custody.h: bytes of small blocks; stays with the granule
   uint16_t array_bytes;

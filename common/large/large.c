@@ -18,9 +18,9 @@
 #include "common/os/os.h"
 
 enum {
-  // Up to 16 granules = 1 MiB: a larger block is worth a lock, and among the free runs it joins its
-  // neighbours and serves any size.
-  COUNT_MAX = 16,
+  // Up to 1 MiB and its stagger: a larger block is worth a lock, and among the free runs it joins
+  // its neighbours and serves any size.
+  COUNT_MAX = 17,
   BINS = COUNT_MAX + 1, // one for each granule count
   SLOTS = 16,
   STAMP_SHIFT_MS = 5, // a stamp is 32 ms; 16 bits of them last 35 minutes
@@ -63,11 +63,14 @@ void hz_large_init(const struct hz_large_config *config) {
 
 // ---- records ----
 
-static uint64_t record_of(uint32_t count, uint8_t tag, uint8_t flags) {
-  return (uint64_t)count | (uint64_t)tag << 48 | (uint64_t)flags << 56;
+static uint64_t record_of(uint32_t count, uint16_t lines, uint8_t tag, uint8_t flags) {
+  return (uint64_t)count | (uint64_t)lines << 32 | (uint64_t)tag << 48 | (uint64_t)flags << 56;
 }
 static uint32_t record_count(uint64_t r) {
   return (uint32_t)r;
+}
+static uint16_t record_lines(uint64_t r) {
+  return (uint16_t)(r >> 32);
 }
 static uint8_t record_tag(uint64_t r) {
   return (uint8_t)(r >> 48);
@@ -79,8 +82,20 @@ static uint8_t record_flags(uint64_t r) {
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "records are read as little-endian words"
 #endif
-_Static_assert(offsetof(struct hz_granule, tag) == 6 && offsetof(struct hz_granule, flags) == 7,
+_Static_assert(offsetof(struct hz_granule, index) == 4 && offsetof(struct hz_granule, tag) == 6 &&
+                   offsetof(struct hz_granule, flags) == 7,
                "record_of's layout");
+
+// Returns: how far into its run a block begins.
+static size_t offset_of(uint16_t lines) {
+  return (size_t)lines * HZ_LINE_BYTES;
+}
+static size_t record_usable(uint64_t r) {
+  return (size_t)record_count(r) * HZ_GRANULE_BYTES - offset_of(record_lines(r));
+}
+static bool is_start(const void *p, uint64_t r) {
+  return ((uintptr_t)p & (HZ_GRANULE_BYTES - 1)) == offset_of(record_lines(r));
+}
 
 static record_word *record_at(uint64_t granule) {
   return (record_word *)&hz_arena.granules[granule];
@@ -88,10 +103,10 @@ static record_word *record_at(uint64_t granule) {
 
 // Relaxed throughout: whoever learns the block's address learns it from the program (or from a
 // cache slot, with acquire), and that orders the record.
-static void records_set(uint64_t granule, uint64_t count, uint8_t flags) {
+static void records_set(uint64_t granule, uint64_t count, uint16_t lines, uint8_t flags) {
   for (uint64_t i = 1; i < count; i++)
-    hz_store_relaxed(record_at(granule + i), record_of(0, HZ_TAG_LARGE_INSIDE, 0));
-  hz_store_relaxed(record_at(granule), record_of((uint32_t)count, HZ_TAG_LARGE, flags));
+    hz_store_relaxed(record_at(granule + i), record_of(0, 0, HZ_TAG_LARGE_INSIDE, 0));
+  hz_store_relaxed(record_at(granule), record_of((uint32_t)count, lines, HZ_TAG_LARGE, flags));
 }
 
 // Returns: the size of the live large block around p, 0 when there is none. Slow.
@@ -101,13 +116,13 @@ static size_t block_around(const void *p) {
     at--;
   uint64_t record = hz_load_relaxed(record_at(at));
   bool around = record_tag(record) == HZ_TAG_LARGE && granule - at < record_count(record);
-  return around ? (size_t)record_count(record) * HZ_GRANULE_BYTES : 0;
+  return around ? record_usable(record) : 0;
 }
 
 _Noreturn static void fault(const void *p, uint64_t record, enum hz_api api) {
   if (record_tag(record) == HZ_TAG_NONE && (record_flags(record) & HZ_LARGE_WAS_FREED) &&
-      hz_is_aligned((uintptr_t)p, HZ_GRANULE_BYTES))
-    hz_fail_double_free(p, (size_t)record_count(record) * HZ_GRANULE_BYTES, api);
+      is_start(p, record))
+    hz_fail_double_free(p, record_usable(record), api);
   hz_fail_invalid_free(p, block_around(p), api);
 }
 
@@ -115,8 +130,7 @@ _Noreturn static void fault(const void *p, uint64_t record, enum hz_api api) {
 // none.
 static uint64_t record_checked(const void *p, enum hz_api api) {
   uint64_t record = hz_load_relaxed(record_at(hz_granule_of(p)));
-  if (HZ_UNLIKELY(record_tag(record) != HZ_TAG_LARGE ||
-                  !hz_is_aligned((uintptr_t)p, HZ_GRANULE_BYTES)))
+  if (HZ_UNLIKELY(record_tag(record) != HZ_TAG_LARGE || !is_start(p, record)))
     fault(p, record, api);
   return record;
 }
@@ -125,8 +139,8 @@ static uint64_t record_checked(const void *p, enum hz_api api) {
 // Returns: its record as it was.
 static uint64_t record_claim(void *p, enum hz_api api) {
   uint64_t record = record_checked(p, api);
-  uint32_t count = record_count(record);
-  uint64_t freed = record_of(count, HZ_TAG_NONE, HZ_LARGE_WAS_FREED);
+  uint64_t freed =
+      record_of(record_count(record), record_lines(record), HZ_TAG_NONE, HZ_LARGE_WAS_FREED);
   if (!hz_cas_relaxed(record_at(hz_granule_of(p)), &record, freed))
     fault(p, record, api);
   return record;
@@ -256,11 +270,12 @@ static void zero_block(void *p, size_t bytes) {
   memset(p, 0, bytes);
 }
 
-static void *block_out(uint64_t granule, uint64_t count) {
-  records_set(granule, count, 0);
+// Effect: the run is a block that begins so many lines into it.
+static void *block_out(uint64_t granule, uint64_t count, uint16_t lines) {
+  records_set(granule, count, lines, 0);
   hz_add_relaxed(&totals.live_bytes, count * HZ_GRANULE_BYTES);
   hz_add_relaxed(&totals.live_blocks, 1);
-  return hz_granule_address(granule);
+  return (char *)hz_granule_address(granule) + offset_of(lines);
 }
 
 static void block_uncount(uint64_t count) {
@@ -272,10 +287,26 @@ static uint64_t count_of(size_t bytes) {
   return hz_div_up(bytes, HZ_GRANULE_BYTES);
 }
 
-static void *block_of_run(const struct hz_run *run, bool zero) {
-  void *p = block_out(run->granule, run->count);
+// Blocks of whole pages would all begin in the same sets of the first cache, and a program that
+// fills many by turns has but those (bench/records/stagger_large): each begins some lines into its
+// run, which ones is a matter of where the run lies (Knuth's multiplicative hash, which spreads
+// neighbours), so that memory that is used again has its old address. Whoever wants the page's
+// beginning asks for it. Variant hardened guards large blocks by pages.
+#define STAGGER_BITS 6
+_Static_assert(HZ_LINE_BYTES << STAGGER_BITS == 4096, "within a page: one more is touched at most");
+static size_t stagger_most(size_t align) {
+  return HZ_HARDENED || align > HZ_LINE_BYTES ? 0 : HZ_LINE_BYTES << STAGGER_BITS;
+}
+static uint16_t stagger_at(uint64_t granule, size_t align) {
+  return stagger_most(align) == 0
+             ? 0
+             : (uint16_t)((uint32_t)granule * 2654435761u >> (32 - STAGGER_BITS));
+}
+
+static void *block_of_run(const struct hz_run *run, uint16_t lines, bool zero) {
+  void *p = block_out(run->granule, run->count, lines);
   if (zero && !run->zeroed)
-    zero_block(p, run->count * HZ_GRANULE_BYTES);
+    zero_block(hz_granule_address(run->granule), run->count * HZ_GRANULE_BYTES);
   return p;
 }
 
@@ -290,32 +321,29 @@ static bool run_resident(uint64_t count, uint64_t filled, struct hz_run *run) {
   return hz_run_alloc_filled(count, filled, run);
 }
 
-// Returns: a block; NULL when memory is exhausted even after the cache has given back what it held.
-static void *alloc_from_runs(uint64_t count, uint64_t align, bool zero) {
-  struct hz_run run;
-  if (!hz_run_alloc(count, align, &run) &&
-      (hz_large_trim() == 0 || !hz_run_alloc(count, align, &run)))
-    return NULL;
-  return block_of_run(&run, zero);
+// Returns: false when memory is exhausted even after the cache has given back what it held.
+static bool run_alloc(uint64_t count, uint64_t align, struct hz_run *run) {
+  return hz_run_alloc(count, align, run) ||
+         (hz_large_trim() != 0 && hz_run_alloc(count, align, run));
 }
 
 void *hz_large_alloc(size_t bytes, size_t align, bool zero) {
   if (bytes > PTRDIFF_MAX - HZ_GRANULE_BYTES || align > HZ_GIB)
     return NULL;
-  uint64_t count = count_of(hz_max(bytes, 1)), granule, got;
-  if (align > HZ_GRANULE_BYTES)
-    return alloc_from_runs(count, align >> HZ_GRANULE_SHIFT, zero);
-  if (!cache_take(count, &granule, &got)) {
-    struct hz_run run;
+  uint64_t count = count_of(hz_max(bytes, 1) + stagger_most(align));
+  struct hz_run run = {.zeroed = false};
+  if (align > HZ_GRANULE_BYTES) {
+    if (!run_alloc(count, align >> HZ_GRANULE_SHIFT, &run))
+      return NULL;
+  } else if (cache_take(count, &run.granule, &run.count)) {
+    hz_add_relaxed(&totals.hits, 1);
+  } else {
     hz_add_relaxed(&totals.misses, 1);
     bool resident = hz_load_relaxed(&totals.cached_blocks) != 0 && run_resident(count, count, &run);
-    return resident ? block_of_run(&run, zero) : alloc_from_runs(count, 1, zero);
+    if (!resident && !run_alloc(count, 1, &run))
+      return NULL;
   }
-  hz_add_relaxed(&totals.hits, 1);
-  void *p = block_out(granule, got);
-  if (zero)
-    zero_block(p, got * HZ_GRANULE_BYTES);
-  return p;
+  return block_of_run(&run, stagger_at(run.granule, align), zero);
 }
 
 void hz_large_free(void *p, enum hz_api api) {
@@ -329,12 +357,12 @@ void hz_large_free(void *p, enum hz_api api) {
 }
 
 size_t hz_large_usable(const void *p, enum hz_api api) {
-  return (size_t)record_count(record_checked(p, api)) * HZ_GRANULE_BYTES;
+  return record_usable(record_checked(p, api));
 }
 
 static void resize_counted(void *p, uint64_t old_count, uint64_t new_count) {
-  uint8_t flags = record_flags(hz_load_relaxed(record_at(hz_granule_of(p))));
-  records_set(hz_granule_of(p), new_count, flags);
+  uint64_t record = hz_load_relaxed(record_at(hz_granule_of(p)));
+  records_set(hz_granule_of(p), new_count, record_lines(record), record_flags(record));
   hz_add_relaxed(&totals.live_bytes, (new_count - old_count) * HZ_GRANULE_BYTES);
 }
 
@@ -364,55 +392,59 @@ static void shrink(void *p, uint64_t old_count, uint64_t new_count) {
     hz_run_free(tail, count);
 }
 
-static void *copy_to(void *q, void *p, size_t old_bytes, enum hz_api api) {
-  memcpy(q, p, old_bytes);
-  forget(p, old_bytes);
+static void *copy_to(void *q, void *p, uint64_t record, enum hz_api api) {
+  memcpy(q, p, record_usable(record));
+  forget(hz_granule_address(hz_granule_of(p)), record_count(record) * HZ_GRANULE_BYTES);
   hz_large_free(p, api);
   return q;
 }
 
-static void *move_to(void *q, void *p, uint64_t old_count, uint64_t new_count, enum hz_api api) {
-  hz_run_unify(hz_granule_of(p), old_count);
-  if (!hz_os_move_pages(p, q, old_count * HZ_GRANULE_BYTES))
-    return copy_to(q, p, old_count * HZ_GRANULE_BYTES, api);
+// Requires: both begin at the same place in their runs.
+static void *move_to(void *q, void *p, uint64_t record, uint64_t new_count, enum hz_api api) {
+  uint64_t from = hz_granule_of(p), to = hz_granule_of(q), count = record_count(record);
+  hz_run_unify(from, count);
+  if (!hz_os_move_pages(hz_granule_address(from), hz_granule_address(to), count * HZ_GRANULE_BYTES))
+    return copy_to(q, p, record, api);
   hz_add_relaxed(&totals.moved, 1);
-  records_set(hz_granule_of(q), new_count, WAS_MOVED);
-  uint64_t record = record_claim(p, api), granule = hz_granule_of(p);
-  uint32_t count = record_count(record);
+  records_set(to, new_count, record_lines(record), WAS_MOVED);
+  record = record_claim(p, api);
+  count = record_count(record);
   block_uncount(count);
   if (record_flags(record) & WAS_MOVED)
-    hz_run_free_moved(granule, count);
+    hz_run_free_moved(from, count);
   else
-    hz_run_free_purged(granule, count);
+    hz_run_free_purged(from, count);
   return q;
 }
 
 // Returns: the block at its new place, or NULL when there is no memory; the old one is then
 // untouched.
-static void *grow_elsewhere(void *p, uint64_t old_count, size_t bytes, enum hz_api api) {
-  size_t old_bytes = old_count * HZ_GRANULE_BYTES;
+static void *grow_elsewhere(void *p, uint64_t record, size_t bytes, enum hz_api api) {
+  uint64_t old_count = record_count(record);
+  uint16_t lines = record_lines(record);
   if (old_count < MOVE_GRANULES_MIN) {
     void *q = hz_large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
-    return q ? copy_to(q, p, old_bytes, api) : NULL;
+    return q ? copy_to(q, p, record, api) : NULL;
   }
-  uint64_t new_count = count_of(bytes);
+  uint64_t new_count = count_of(bytes + offset_of(lines));
   struct hz_run run;
   // Moved pages are a mapping of their own, which is given up when the block is freed: who comes
   // next finds no page there, and a program that keeps coming back for so much comes next.
   if (old_count <= COPY_GRANULES_MOST &&
       (run_resident(new_count, old_count, &run) ||
        (hz_runs_returned() >= new_count && hz_run_alloc(new_count, 1, &run))))
-    return copy_to(block_out(run.granule, new_count), p, old_bytes, api);
+    return copy_to(block_of_run(&run, lines, false), p, record, api);
   // Not from the cache: its pages would be thrown away by the move.
-  void *q = alloc_from_runs(new_count, 1, false);
-  return q ? move_to(q, p, old_count, new_count, api) : NULL;
+  if (!run_alloc(new_count, 1, &run))
+    return NULL;
+  return move_to(block_of_run(&run, lines, false), p, record, new_count, api);
 }
 
 void *hz_large_realloc(void *p, size_t bytes, enum hz_api api) {
-  uint64_t old_count = record_count(record_checked(p, api));
+  uint64_t record = record_checked(p, api), old_count = record_count(record);
   if (bytes > PTRDIFF_MAX - HZ_GRANULE_BYTES)
     return NULL;
-  uint64_t new_count = count_of(hz_max(bytes, 1));
+  uint64_t new_count = count_of(hz_max(bytes, 1) + offset_of(record_lines(record)));
   if (new_count == old_count)
     return p;
   if (new_count < old_count) {
@@ -423,7 +455,7 @@ void *hz_large_realloc(void *p, size_t bytes, enum hz_api api) {
     resize_counted(p, old_count, new_count);
     return p;
   }
-  return grow_elsewhere(p, old_count, bytes, api);
+  return grow_elsewhere(p, record, bytes, api);
 }
 
 // ---- giving back ----

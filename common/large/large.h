@@ -5,7 +5,8 @@
 // never wait. Does not own: who asks. Shared by the generations; each keeps its own policy in the
 // limits. Thread rule: any thread, any time; no lock is held on the way through the cache.
 //
-//   record of the first granule   tag LARGE, limit16 = granules of the run (usable bytes / 64 KiB)
+//   record of the first granule   tag LARGE, limit16 = granules of the run, index = cache lines
+//                                 before the block (0 to 63: staggered, see large.c)
 //   records of the others         tag LARGE_INSIDE
 //   block in the cache / freed    tag NONE, flags HZ_LARGE_WAS_FREED on the first granule, until
 //   reuse

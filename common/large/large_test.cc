@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -61,6 +62,14 @@ bool Holds(const void *p, size_t bytes, uint64_t key) {
   return true;
 }
 
+char *PageOf(void *p) {
+  return (char *)hz_align_down((uintptr_t)p, 4096);
+}
+// Granules of a block, in bytes.
+size_t Span(void *p) {
+  return hz_align_up(hz_large_usable(p, HZ_API_USABLE_SIZE), HZ_GRANULE_BYTES);
+}
+
 TEST_F(Large, WholeBlockIsUsable) {
   for (size_t bytes : {131073ul, 200000ul, 1 * kMiB, 5 * kMiB + 1, 40 * kMiB}) {
     void *p = Alloc(bytes);
@@ -76,6 +85,21 @@ TEST_F(Large, AlignedUpToOneGib) {
     hz_large_free(p, HZ_API_FREE);
   }
   EXPECT_EQ(hz_large_alloc(150000, 2 * HZ_GIB, false), nullptr);
+}
+
+// Blocks of whole pages that begin in the same sets of a cache drive each other out of it.
+TEST_F(Large, BlocksBeginOnManyLines) {
+  for (size_t bytes : {192ul << 10, 1 * kMiB, 2 * kMiB}) {
+    std::vector<void *> blocks;
+    std::set<uintptr_t> lines;
+    for (int i = 0; i < 48; i++) {
+      blocks.push_back(Alloc(bytes));
+      lines.insert((uintptr_t)blocks.back() % 4096 / HZ_LINE_BYTES);
+    }
+    EXPECT_GT(lines.size(), 16u) << bytes;
+    for (void *p : blocks)
+      hz_large_free(p, HZ_API_FREE);
+  }
 }
 
 TEST_F(Large, ImpossibleSizesAreRefused) {
@@ -119,7 +143,7 @@ TEST_F(Large, ZeroedMemoryKeepsItsPagesWhereAllWereUsed) {
     hz_large_free(p, HZ_API_FREE);
     auto *q = (char *)Alloc(4 * kMiB, 16, true);
     EXPECT_EQ(q, p);
-    const size_t resident = hz_os_resident_pages(q, HZ_OS_RESIDENT_MOST * 4096);
+    const size_t resident = hz_os_resident_pages(PageOf(q), HZ_OS_RESIDENT_MOST * 4096);
     EXPECT_EQ(resident, dense ? size_t{HZ_OS_RESIDENT_MOST} : 0u);
     EXPECT_EQ(std::count(q, q + 4 * kMiB, 0), 4 * (ptrdiff_t)kMiB);
     hz_large_free(q, HZ_API_FREE);
@@ -135,10 +159,13 @@ TEST_F(Large, FreedLargeBlocksJoinTheFreeRuns) {
     blocks.push_back(Alloc(5 * kMiB));
   hz_arena_stats before, after;
   hz_arena_stats_read(&before);
-  for (void *p : blocks)
+  size_t bytes = 0;
+  for (void *p : blocks) {
+    bytes += Span(p);
     hz_large_free(p, HZ_API_FREE);
+  }
   hz_arena_stats_read(&after);
-  EXPECT_EQ(after.used_bytes + 20 * kMiB, before.used_bytes);
+  EXPECT_EQ(after.used_bytes + bytes, before.used_bytes);
 }
 
 TEST_F(Large, CacheNeverServesMuchMoreThanAsked) {
@@ -251,7 +278,7 @@ TEST_F(Large, CachedBlocksJoinForALargerOne) {
   void *p = Alloc(6 * kMiB);
   hz_large_stats_read(&after);
   EXPECT_LE(after.cached_bytes + 6 * kMiB, before.cached_bytes);
-  EXPECT_EQ(hz_os_resident_pages(p, 6 * kMiB / 8), 6 * kMiB / 8 / hz_os_page_bytes());
+  EXPECT_EQ(hz_os_resident_pages(PageOf(p), 6 * kMiB / 8), 6 * kMiB / 8 / hz_os_page_bytes());
   hz_large_free(p, HZ_API_FREE);
   hz_large_free(live, HZ_API_FREE);
 }
@@ -315,6 +342,14 @@ TEST_F(LargeDeath, InteriorPointer) {
       {
         char *p = (char *)hz_large_alloc(kMiB, 16, false);
         hz_large_free(p + HZ_GRANULE_BYTES, HZ_API_FREE);
+      },
+      "large_test: invalid free: 0x[0-9a-f]+ passed to free");
+  EXPECT_DEATH(
+      {
+        char *p = nullptr; // of many, one that does not begin where its run does
+        for (int i = 0; i < 100 && hz_is_aligned((uintptr_t)p, HZ_GRANULE_BYTES); i++)
+          p = (char *)hz_large_alloc(kMiB, 16, false);
+        hz_large_free((char *)hz_align_down((uintptr_t)p, HZ_GRANULE_BYTES), HZ_API_FREE);
       },
       "large_test: invalid free: 0x[0-9a-f]+ passed to free");
 }
