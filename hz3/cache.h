@@ -1,8 +1,8 @@
 // A thread's cache: for each class a bin, which is a stack of addresses.
 //
-// Owns: the caches of all threads, their bins, the list of them. Does not own how a block gets to
-// its bin (route.h). Thread rule: a cache is its thread's alone; others read it for statistics, and
-// a forked child empties those of threads that are no more.
+// Owns: the caches of all threads, their bins (cache.c), the list of them (caches.c). Does not own
+// how a block gets to its bin (route.h). Thread rule: a cache is its thread's alone; others read it
+// for statistics, and a forked child empties those of threads that are no more.
 //
 //   tops[cls] ─────────────────────────┐
 //                                      ▼
@@ -108,6 +108,10 @@ void hz3_cache_flush(struct hz3_cache *c, unsigned cls, void *p, enum hz_api api
 void *hz3_uncached_alloc(unsigned cls);
 void hz3_uncached_free(unsigned cls, void *p, enum hz_api api);
 
+// Effect: all bins are empty and full at once. Requires: zeroed memory, nobody else's.
+void hz3_cache_init(struct hz3_cache *c);
+// Effect: what it may hold is what is right from now on. Requires: this thread's.
+void hz3_cache_begin(struct hz3_cache *c);
 // Effect: every bin of this thread is emptied into the spans, its credit returned.
 void hz3_cache_empty(struct hz3_cache *c, enum hz_api api);
 // Thread exit: empties it, and keeps its memory for the next thread.
