@@ -22,7 +22,7 @@
 
 // A bin that let go of so many batches while nobody took from its class is not swinging: it fills.
 #define UNWANTED_BATCHES 4u
-// While a class is given up, a bin keeps this share of what is out, at the most.
+// When a class is given up, its bin may hold this share of what is out, at the most.
 #define GIVING_SHARE 8
 
 // So many blocks are fetched at once: more would save little.
@@ -267,9 +267,10 @@ static unsigned patience_with(const struct hz3_cache *c, unsigned cls) {
 }
 
 // Nobody wants blocks of this class: all that lie in the bin, on the shelf here and in the transfer
-// layer go back to their spans. Where most of the spans' memory is free, each block that stayed
-// would hold a whole span for nothing: then the bin only gathers company for the way, until the
-// program allocates.
+// layer go back to their spans, and the bin has room for a share of what is out, so that of what
+// the program frees last no more than that lies in bins when it is done. Where most of the spans'
+// memory is free, each block that stayed would hold a whole span for nothing: then the bin only
+// gathers company for the way, until the program allocates.
 static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
   if (bin->capacity != 0)
@@ -282,8 +283,7 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   if (bin->capacity == 0)
     return;
   bin->giving = c->receding || hz3_span_is_sparse(c->heap, cls);
-  if (bin->giving)
-    bin_shrink(c, cls, giving_capacity(c, cls));
+  bin_shrink(c, cls, giving_capacity(c, cls));
 }
 
 // Effect: counts what was freed and wanted by nobody; after much of it, or where little is left,
