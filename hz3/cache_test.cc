@@ -186,6 +186,30 @@ TEST(Cache, AThreadThatOnlyFreesKeepsLittle) {
   }).join();
 }
 
+// Nothing happens when a program has freed its last block: what bins had room for then would stay.
+TEST(Cache, OfAHeapThatShrinksBinsHaveRoomForAShare) {
+  size_t peak = 0, out = 0, room = 0;
+  hz3_tick_init(hz3_bound_bytes, UINT32_MAX); // no tick takes room
+  std::thread([&] {
+    Random random{3};
+    std::vector<void *> held(200000);
+    for (size_t bytes = 16; bytes <= 1024; bytes += 16) // bins grow
+      swing(bytes, 4000, 4);
+    for (void *&p : held)
+      p = hz3_alloc(16 + random.next() % 1000, HZ_API_MALLOC);
+    peak = hz3_span_out_bytes();
+    for (size_t i = 0; i < held.size(); i++) {
+      hz3_free(held[i], HZ_API_FREE);
+      if (out == 0 && hz3_span_out_bytes() < peak / 7) { // before it counts as receding
+        out = hz3_span_out_bytes();
+        room = hz3_cache->charged;
+      }
+    }
+  }).join();
+  EXPECT_GT(out, peak / 8);
+  EXPECT_LT(room, out / 5);
+}
+
 TEST(Cache, OfAnEndedThreadIsEmptyAndUsedAgain) {
   void *cache = nullptr, *block = nullptr;
   uint64_t used = 0;
