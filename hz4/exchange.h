@@ -1,10 +1,9 @@
 // What a front end does when a bin is empty or full: the same for threads and CPUs.
 //
 //   miss      previous → depot → spans          then load what was found
-//   overflow  previous → empty magazine         the full one: previous; no room there: the coldest
-//   of
-//                                               these (all, when it only frees) to the depot, or, a
-//                                               bulk of its own, home to spans
+//   overflow  previous → empty magazine         the full one: previous; no room there: a part of
+//                                               these to the depot, or, a bulk of its own, home to
+//                                               spans
 //
 // previous: the stack of second magazines (cache.h).
 //

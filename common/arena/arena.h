@@ -42,7 +42,7 @@ struct hz_granule {
 _Static_assert(sizeof(struct hz_granule) == 8, "one load");
 
 #define HZ_TAG_NONE 0u
-#define HZ_TAG_LARGE 255u        // first granule of a large block; flags/index the generation's own
+#define HZ_TAG_LARGE 255u        // first granule of a large block; its other fields: large.h
 #define HZ_TAG_LARGE_INSIDE 254u // the others: never the start of a block
 
 // Read on every free. `end` grows; a stale value only sends a pointer to the slow path, and a
