@@ -29,7 +29,7 @@
 // is sorted: blocks of this thread's own heap (span.h) go home, all of them, where their bits tell
 // a second free; of blocks that come from other heaps the colder half goes to the transfer layer. A
 // bin that only fills while nobody takes (a program that is tearing down) is emptied into the
-// spans. Every tick halves what lies in each bin.
+// spans, and has room for a share of what is still out. Every tick halves what lies in each bin.
 #ifndef HZ3_CACHE_H_
 #define HZ3_CACHE_H_
 

@@ -198,8 +198,8 @@ TEST(Cache, OfAHeapThatShrinksBinsHaveRoomForAShare) {
     for (void *&p : held)
       p = hz3_alloc(16 + random.next() % 1000, HZ_API_MALLOC);
     peak = hz3_span_out_bytes();
-    for (size_t i = 0; i < held.size(); i++) {
-      hz3_free(held[i], HZ_API_FREE);
+    for (void *p : held) {
+      hz3_free(p, HZ_API_FREE);
       if (out == 0 && hz3_span_out_bytes() < peak / 7) { // before it counts as receding
         out = hz3_span_out_bytes();
         room = hz3_cache->charged;
