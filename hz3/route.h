@@ -46,11 +46,14 @@ HZ_INLINE bool hz3_is_block(const struct hz_granule *record, uint32_t at, size_t
 // Returns: a block from this thread's bin, NULL when that is empty.
 HZ_INLINE void *hz3_class_hit(size_t cls) {
   struct hz3_cache *c = hz3_cache;
-  void **top = HZ3_PEEK(c->tops[cls]);
+  void ***bin = &c->tops[cls];
+  HZ_IN_REGISTER(bin);
+  void **top = HZ3_PEEK(*bin);
   void *p = *top;
+  HZ_IN_REGISTER(p); // in that of results, or it would have to move there
   if (HZ_UNLIKELY(p == NULL))
     return NULL;
-  hz_store_relaxed(&c->tops[cls], top - 1); // relaxed: a reader of statistics may look
+  hz_store_relaxed(bin, top - 1); // relaxed: a reader of statistics may look
   if (HZ_OBSERVE)
     c->counts.allocs[hz3_part_of(cls)]++;
   return p;
