@@ -13,12 +13,10 @@ HZ_EXTERN_C_BEGIN
 
 // The hot path.
 HZ_INLINE void *hz4_thread_pop(struct hz4_cache *c, intptr_t bin) {
-  void ***at = hz4_bin(c, bin);
-  HZ_IN_REGISTER(at);
-  void **top = *at;
+  void **top = *hz4_bin(c, bin);
   void *p = *top;
   if (HZ_LIKELY(p != NULL))
-    *at = top - 1;
+    *hz4_bin_again(c, bin) = top - 1;
   return p; // NULL: the slow path's turn
 }
 
