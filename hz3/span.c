@@ -8,6 +8,8 @@
 
 // Blocks that go to the spans under one holding of a lock: about a microsecond.
 #define PUT_MOST 256u
+// So many empty spans go back under one holding of the arena's lock.
+#define CLOSED_TOGETHER 16u
 
 // What a heap may hold free in a class before others may have of it: this much, and this share of
 // what is out.
@@ -220,18 +222,23 @@ static uint32_t span_open(unsigned heap, unsigned cls) {
   return (uint32_t)run.granule + 1;
 }
 
-// Effect: the spans linked by `next` from `name` on, which are empty and on no list, go back.
-static void spans_close(uint32_t name) {
+// Effect: the spans of the class linked by `next` from `name` on, which are empty and on no list,
+// go back, in company: the arena has one lock.
+static void spans_close(unsigned cls, uint32_t name) {
   while (name != 0) {
-    struct hz3_span *s = hz3_span_of(name - 1);
-    uint32_t next = s->next;
-    if (s->bits_batch != 0)
-      hz3_batch_give(s->bits_batch);
+    uint64_t granules[CLOSED_TOGETHER];
+    unsigned n = 0;
+    for (; name != 0 && n < CLOSED_TOGETHER; n++) {
+      struct hz3_span *s = hz3_span_of(name - 1);
+      if (s->bits_batch != 0)
+        hz3_batch_give(s->bits_batch);
+      granules[n] = name - 1;
+      name = s->next;
+    }
     uint64_t began = hz3_time_begin(HZ3_TIMED_RUNS);
-    hz_run_free(name - 1, hz3_shape[s->cls].span_granules);
+    hz_runs_free(granules, n, hz3_shape[cls].span_granules);
     hz3_time_end(HZ3_TIMED_RUNS, began);
-    hz3_count(s->cls, HZ3_STEP_CLOSED, 1);
-    name = next;
+    hz3_count(cls, HZ3_STEP_CLOSED, n);
   }
 }
 
@@ -429,12 +436,12 @@ static void cursor_enter(struct cursor *at, uint64_t granule, unsigned cls) {
 }
 
 // Effect: of `count` blocks those of this heap are free again; the others are in `later`, which may
-// be `blocks`. Returns: how many those are.
+// be `blocks`. Spans that ran empty are linked before *empty, for spans_close. Returns: how many
+// blocks are others.
 static unsigned heap_put(unsigned heap, unsigned cls, void *const *blocks, unsigned count,
-                         void **later, enum hz_api api) {
+                         void **later, uint32_t *empty, enum hz_api api) {
   struct hz3_central *c = &hz3_central[heap][cls];
   struct cursor at = {.bytes = 0, .word = NO_WORD};
-  uint32_t empty = 0;
   unsigned others = 0;
   central_lock(c);
   for (unsigned i = 0; i < count; i++) {
@@ -446,7 +453,7 @@ static unsigned heap_put(unsigned heap, unsigned cls, void *const *blocks, unsig
         later[others++] = p;
         continue;
       }
-      cursor_leave(&at, c, cls, &empty);
+      cursor_leave(&at, c, cls, empty);
       cursor_enter(&at, hz_granule_of(p) - hz_load_relaxed(&record->index), cls);
     }
     unsigned index = hz3_block_index((uint32_t)(p - at.start), cls);
@@ -458,9 +465,8 @@ static unsigned heap_put(unsigned heap, unsigned cls, void *const *blocks, unsig
     at.value |= bit;
     at.added++;
   }
-  cursor_leave(&at, c, cls, &empty);
+  cursor_leave(&at, c, cls, empty);
   central_unlock(c);
-  spans_close(empty);
   return others;
 }
 
@@ -472,12 +478,14 @@ static unsigned heap_of(unsigned cls, const void *p, enum hz_api api) {
 void hz3_span_put(unsigned cls, void *const *blocks, unsigned count, enum hz_api api) {
   uint64_t began = hz3_time_begin(HZ3_TIMED_SPANS);
   void *others[PUT_MOST];
+  uint32_t empty = 0;
   for (unsigned part; count != 0; count -= part, blocks += part) {
     part = (unsigned)hz_min(count, PUT_MOST);
     void *const *now = blocks;
     for (unsigned left = part; left != 0; now = others)
-      left = heap_put(heap_of(cls, now[0], api), cls, now, left, others, api);
+      left = heap_put(heap_of(cls, now[0], api), cls, now, left, others, &empty, api);
   }
+  spans_close(cls, empty);
   hz3_count(cls, HZ3_STEP_TO_SPANS, 1);
   hz3_time_end(HZ3_TIMED_SPANS, began);
 }
@@ -486,17 +494,19 @@ unsigned hz3_span_put_own(unsigned heap, unsigned cls, void **blocks, unsigned c
                           enum hz_api api) {
   uint64_t began = hz3_time_begin(HZ3_TIMED_SPANS);
   unsigned others = 0, i = 0;
+  uint32_t empty = 0;
   while (i < count) {
     if (heap_of(cls, blocks[i], api) != heap) {
       blocks[others++] = blocks[i++];
       continue;
     }
     unsigned part = (unsigned)hz_min(count - i, PUT_MOST);
-    unsigned left = heap_put(heap, cls, blocks + i, part, blocks + others, api);
+    unsigned left = heap_put(heap, cls, blocks + i, part, blocks + others, &empty, api);
     others += left;
     i += part;
     hz3_count(cls, HZ3_STEP_TO_SPANS, 1);
   }
+  spans_close(cls, empty);
   hz3_time_end(HZ3_TIMED_SPANS, began);
   return others;
 }

@@ -118,6 +118,8 @@ void hz_run_ahead(const void *block, unsigned count, size_t block_bytes);
 // much is used), plus what the program is likely to take again (purge.c); the rest is purged at
 // once, oldest first.
 void hz_run_free(uint64_t granule, uint64_t count);
+// The same for n runs (1 at least) of `count` granules each: the lock is taken once.
+void hz_runs_free(const uint64_t *granules, unsigned n, uint64_t count);
 // The same by a caller who takes a run next: nothing is purged before.
 void hz_run_free_for_next(uint64_t granule, uint64_t count);
 // The same for a run whose pages hold nothing any more (its caller purged it).

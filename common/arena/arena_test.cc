@@ -214,6 +214,29 @@ TEST(Arena, SideDescriptorsAreZeroedAndKept) {
   });
 }
 
+TEST(Arena, RunsOfOneLengthGoBackInCompany) {
+  in_child([] {
+    hz_arena_config c = config(10000);
+    ASSERT_TRUE(hz_arena_init(&c));
+    hz_run r[6], got;
+    for (hz_run &run : r)
+      ASSERT_TRUE(hz_run_alloc(2, 1, &run));
+    for (hz_run &run : r)
+      for (uint64_t g = run.granule; g < run.granule + 2; g++)
+        hz_arena.granules[g].tag = 7;
+    const uint64_t back[4] = {r[4].granule, r[1].granule, r[2].granule, r[3].granule};
+    hz_runs_free(back, 4, 2);
+    for (const hz_run &run : r)
+      for (uint64_t g = run.granule; g < run.granule + 2; g++)
+        EXPECT_EQ(hz_arena.granules[g].tag, &run == &r[0] || &run == &r[5] ? 7 : HZ_TAG_NONE);
+    EXPECT_TRUE(hz_arena_is_valid());
+    ASSERT_TRUE(hz_run_alloc(8, 1, &got)); // the four are neighbours: one run by now
+    EXPECT_EQ(got.granule, r[1].granule);
+    EXPECT_FALSE(got.zeroed);
+    EXPECT_TRUE(hz_arena_is_valid());
+  });
+}
+
 TEST(Arena, SmallestThatFitsAndLowestOfEquals) {
   in_child([] {
     hz_arena_config c = config(10000);

@@ -186,12 +186,15 @@ void hz_run_free_for_next(uint64_t granule, uint64_t count) {
   hz_arena_unlock();
 }
 
-void hz_run_free(uint64_t granule, uint64_t count) {
-  HZ_ASSERT(count > 0 && granule + count <= hz_load_relaxed(&hz_arena.end));
-  records_clear(granule, count);
+void hz_runs_free(const uint64_t *granules, unsigned n, uint64_t count) {
+  for (unsigned i = 0; i < n; i++) {
+    HZ_ASSERT(count > 0 && granules[i] + count <= hz_load_relaxed(&hz_arena.end));
+    records_clear(granules[i], count);
+  }
   uint64_t now_ms = hz_os_now_ms();
   hz_arena_lock();
-  put_dirty(granule, count, now_ms);
+  for (unsigned i = 0; i < n; i++)
+    put_dirty(granules[i], count, now_ms);
   uint64_t allowed = hz_purge_allowance(now_ms);
   if (S->falling)
     hz_huge_tick(now_ms, true);
@@ -200,6 +203,10 @@ void hz_run_free(uint64_t granule, uint64_t count) {
   else
     hz_purge_schedule();
   hz_arena_unlock();
+}
+
+void hz_run_free(uint64_t granule, uint64_t count) {
+  hz_runs_free(&granule, 1, count);
 }
 
 void hz_run_free_purged(uint64_t granule, uint64_t count) {
