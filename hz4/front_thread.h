@@ -13,10 +13,12 @@ HZ_EXTERN_C_BEGIN
 
 // The hot path.
 HZ_INLINE void *hz4_thread_pop(struct hz4_cache *c, intptr_t bin) {
-  void **top = *hz4_bin(c, bin);
+  void ***at = hz4_bin(c, bin);
+  HZ_IN_REGISTER(at);
+  void **top = *at;
   void *p = *top;
   if (HZ_LIKELY(p != NULL))
-    *hz4_bin_again(c, bin) = top - 1;
+    *at = top - 1;
   return p; // NULL: the slow path's turn
 }
 
