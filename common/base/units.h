@@ -30,8 +30,8 @@
 #define HZ_HIDDEN __attribute__((visibility("hidden")))
 
 // Effect: the compiler has the value in a register here, and has forgotten how it came by it. For
-// an address of which a word is read and written on the hot path: recent cores (measured on Intel's
-// of 2023) hand what was stored to the next load at once where both name one register, and only
+// an address of which a word is read and written on the hot path: recent cores (measured on one
+// of Intel's) hand what was stored to the next load at once where both name one register, and only
 // after five cycles where they name a base and an index. A chain of pushes: 1.6 ns each by base and
 // index, 0.8 by a register. What it is: Agner Fog, "The microarchitecture of Intel, AMD and VIA
 // CPUs", on mirrored memory operands.
