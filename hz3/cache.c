@@ -212,28 +212,34 @@ static void shared_give(struct hz3_cache *c, unsigned cls, void *const *blocks, 
 
 // ---- blocks out of bins ----
 
-enum where { TO_TRANSFER, TO_SPANS };
+// Effect: everything that lies in the bin goes back to spans, which see for themselves what comes
+// twice.
+static void bin_to_spans(struct hz3_cache *c, unsigned cls, enum hz_api api) {
+  void **bottom = c->bins[cls].bottom;
+  unsigned count = hz3_bin_count(c, cls);
+  if (count == 0)
+    return;
+  if (hz3_span_has_heaps(cls))
+    count = hz3_span_put_own(c->heap, cls, bottom + 1, count, api);
+  if (count != 0)
+    hz3_span_put(cls, bottom + 1, count, api);
+  hz_store_relaxed(&c->tops[cls], bottom);
+}
 
-// Effect: the `n` coldest blocks leave the bin, for the spans all of them. Those that stay move
-// down to its bottom.
-static void bin_release(struct hz3_cache *c, unsigned cls, unsigned n, enum where where,
-                        enum hz_api api) {
+// Effect: the `n` coldest blocks become everybody's. Those that stay move down to the bin's bottom.
+static void bin_to_transfer(struct hz3_cache *c, unsigned cls, unsigned n, enum hz_api api) {
   if (n == 0)
     return;
   void **bottom = c->bins[cls].bottom, **first = bottom + 1;
   unsigned count = hz3_bin_count(c, cls);
-  if (where == TO_SPANS) {
-    HZ_ASSERT(n == count); // spans see for themselves what comes twice, if both come
-    hz3_span_put(cls, first, n, api);
-  } else if (!HZ_FAST) {
+  if (!HZ_FAST)
     hz3_duplicates_refuse(first, count, cls, api);
-  }
-  for (unsigned done = 0, part; where == TO_TRANSFER && done < n; done += part) {
+  for (unsigned done = 0, part; done < n; done += part) {
     part = (unsigned)hz_min(n - done, HZ3_BATCH_BLOCKS);
     shared_give(c, cls, first + done, part, api);
   }
   for (unsigned i = n; i < count; i++)
-    bottom[1 + i - n] = bottom[1 + i];
+    first[i - n] = first[i];
   hz_store_relaxed(&c->tops[cls], bottom + (count - n));
 }
 
@@ -248,7 +254,7 @@ static void bin_sort(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     hz_store_relaxed(&c->tops[cls], bottom + count);
   }
   if (count > c->bins[cls].capacity / 2u)
-    bin_release(c, cls, (count + 1) / 2, TO_TRANSFER, api);
+    bin_to_transfer(c, cls, (count + 1) / 2, api);
 }
 
 // Few enough that the last blocks of a class, when nothing else holds their spans, lie in no bin.
@@ -275,7 +281,7 @@ static void bin_give_up(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
   if (bin->capacity != 0)
     hz3_count_seen(HZ3_SEEN_EMPTIED);
-  bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
+  bin_to_spans(c, cls, api);
   struct hz3_shelf *s = hz3_shelf_here(c);
   if (s)
     (void)hz3_shelf_clear_row(s, cls, api);
@@ -323,7 +329,7 @@ static void halve_bins(struct hz3_cache *c, uint32_t intervals) {
     if (bin->capacity == 0)
       continue;
     unsigned count = hz3_bin_count(c, cls);
-    bin_release(c, cls, count - (count >> hz_min(intervals, 16)), TO_TRANSFER, HZ_API_FREE);
+    bin_to_transfer(c, cls, count - (count >> hz_min(intervals, 16)), HZ_API_FREE);
     if (!bin->used)
       bin_shrink(c, cls, hz_max(bin->capacity / 2, hz3_bin_count(c, cls)));
     bin->used = 0;
@@ -337,7 +343,7 @@ static void bin_fit(struct hz3_cache *c, unsigned cls, enum hz_api api) {
     return;
   unsigned part = bin_part(c, cls), count = hz3_bin_count(c, cls);
   if (count >= part) // room for one more
-    bin_release(c, cls, count - part + 1, TO_TRANSFER, api);
+    bin_to_transfer(c, cls, count - part + 1, api);
   bin_shrink(c, cls, part);
 }
 
@@ -395,7 +401,7 @@ static unsigned fetch_at_any_price(struct hz3_cache *c, unsigned cls, void **out
   (void)hz3_shelf_clear(NULL, HZ_API_MALLOC);
   for (unsigned other = HZ_CLASS_FIRST; other <= HZ_CLASS_LAST; other++) {
     if (c)
-      bin_release(c, other, hz3_bin_count(c, other), TO_SPANS, HZ_API_MALLOC);
+      bin_to_spans(c, other, HZ_API_MALLOC);
     (void)hz3_transfer_drain(other, HZ_API_MALLOC);
   }
   (void)hz_large_trim();
@@ -494,7 +500,7 @@ static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   if (!giving) {
     bin_give_up(c, cls, api);
   } else if (!closed) {
-    bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
+    bin_to_spans(c, cls, api);
     bin_shrink(c, cls, giving_capacity(c, cls));
   }
   note_idle(c, weight, bytes, api);
@@ -579,7 +585,7 @@ void hz3_cache_empty(struct hz3_cache *c, enum hz_api api) {
   hz_store_relaxed(&c->busy, 1u);
   hz_signal_fence();
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    bin_release(c, cls, hz3_bin_count(c, cls), TO_SPANS, api);
+    bin_to_spans(c, cls, api);
     bin_shrink(c, cls, 0);
     c->bins[cls] = (struct hz3_bin){.bottom = c->bins[cls].bottom, .tier = c->bins[cls].tier};
   }

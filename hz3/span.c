@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hz3/observe.h"
+#include "hz3/tick.h"
 
 // Blocks that go to the spans under one holding of a lock: about a microsecond.
 #define PUT_MOST 256u
@@ -15,6 +16,16 @@
 // what is out.
 #define PLENTY_BYTES (32 * HZ_KIB)
 #define PLENTY_SHARE 4
+
+// A heap is loyal where of what comes back of late, some thousand blocks, its own threads bring
+// seven eighths; elsewhere its blocks are mixed whatever adoption does.
+#define LOYAL_WHOLE 65536u
+#define LOYAL_SHARE (LOYAL_WHOLE / 8 * 7)
+#define LOYAL_BLOCKS 2048u
+_Static_assert(PUT_MOST <= LOYAL_BLOCKS && LOYAL_WHOLE <= UINT32_MAX / PUT_MOST,
+               "a batch is a part");
+// ... and idle when for so many ticks (half a second) no block came or went.
+#define IDLE_TICKS 20u
 
 // Below so many spans' worth, what a heap holds free is not worth a slower free.
 #define SPARSE_SPANS 2u
@@ -175,6 +186,7 @@ static unsigned central_pick_from(struct hz3_central *c, uint32_t name, void **e
   if (fresh != 0 && s->zeroed)
     *carved = (struct carved){end[-(int)reused - 1], fresh};
   list_move(c, s, name - 1);
+  c->tick_used = hz_load_relaxed(&hz3_tick_count);
   hz_store_relaxed(&c->blocks_free, c->blocks_free - reused);
   hz_store_relaxed(&c->blocks_out, c->blocks_out + reused + fresh);
   return reused + fresh;
@@ -271,13 +283,19 @@ static bool heap_has_plenty(const struct hz3_central *c, unsigned cls) {
   return free * hz_class_bytes(cls) >= PLENTY_BYTES && free >= out / PLENTY_SHARE;
 }
 
-// Effect: the emptiest span of `from` becomes `to`'s. Both locks are held.
+// The fullest list of whose spans others may have one.
+static unsigned adoptable(const struct hz3_central *from) {
+  bool idle = hz_load_relaxed(&hz3_tick_count) - from->tick_used >= IDLE_TICKS;
+  return idle || from->loyal < LOYAL_SHARE ? 0 : HZ3_SPAN_LISTS - 1;
+}
+
+// Effect: the emptiest span of `from`, where others may have it, becomes `to`'s. Both locks are
+// held.
 static bool span_move(struct hz3_central *from, struct hz3_central *to, unsigned heap) {
-  unsigned list = HZ3_SPAN_LISTS;
-  while (list-- > 0)
-    if (from->lists[list] != 0)
-      break;
-  if (list >= HZ3_SPAN_LISTS)
+  unsigned list = HZ3_SPAN_LISTS - 1, least = adoptable(from);
+  while (list > least && from->lists[list] == 0)
+    list--;
+  if (from->lists[list] == 0)
     return false;
   uint32_t name = from->lists[list];
   struct hz3_span *s = hz3_span_of(name - 1);
@@ -435,11 +453,19 @@ static void cursor_enter(struct cursor *at, uint64_t granule, unsigned cls) {
   at->added = 0;
 }
 
+// Effect: `count` blocks came back, its own threads' or others'. The lock is held.
+static void note_back(struct hz3_central *c, unsigned count, bool own) {
+  c->tick_used = hz_load_relaxed(&hz3_tick_count);
+  c->loyal -= c->loyal * count / LOYAL_BLOCKS;
+  if (own)
+    c->loyal += LOYAL_WHOLE * count / LOYAL_BLOCKS;
+}
+
 // Effect: of `count` blocks those of this heap are free again; the others are in `later`, which may
-// be `blocks`. Spans that ran empty are linked before *empty, for spans_close. Returns: how many
-// blocks are others.
+// be `blocks`. own: a thread of the heap brings them. Spans that ran empty are linked before
+// *empty, for spans_close. Returns: how many blocks are others.
 static unsigned heap_put(unsigned heap, unsigned cls, void *const *blocks, unsigned count,
-                         void **later, uint32_t *empty, enum hz_api api) {
+                         void **later, uint32_t *empty, bool own, enum hz_api api) {
   struct hz3_central *c = &hz3_central[heap][cls];
   struct cursor at = {.bytes = 0, .word = NO_WORD};
   unsigned others = 0;
@@ -466,6 +492,7 @@ static unsigned heap_put(unsigned heap, unsigned cls, void *const *blocks, unsig
     at.added++;
   }
   cursor_leave(&at, c, cls, empty);
+  note_back(c, count - others, own);
   central_unlock(c);
   return others;
 }
@@ -483,7 +510,7 @@ void hz3_span_put(unsigned cls, void *const *blocks, unsigned count, enum hz_api
     part = (unsigned)hz_min(count, PUT_MOST);
     void *const *now = blocks;
     for (unsigned left = part; left != 0; now = others)
-      left = heap_put(heap_of(cls, now[0], api), cls, now, left, others, &empty, api);
+      left = heap_put(heap_of(cls, now[0], api), cls, now, left, others, &empty, false, api);
   }
   spans_close(cls, empty);
   hz3_count(cls, HZ3_STEP_TO_SPANS, 1);
@@ -501,7 +528,7 @@ unsigned hz3_span_put_own(unsigned heap, unsigned cls, void **blocks, unsigned c
       continue;
     }
     unsigned part = (unsigned)hz_min(count - i, PUT_MOST);
-    unsigned left = heap_put(heap, cls, blocks + i, part, blocks + others, &empty, api);
+    unsigned left = heap_put(heap, cls, blocks + i, part, blocks + others, &empty, true, api);
     others += left;
     i += part;
     hz3_count(cls, HZ3_STEP_TO_SPANS, 1);

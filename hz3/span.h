@@ -11,7 +11,10 @@
 // up to 32 threads have for themselves, and a block goes back to the span it lies in, whosever that
 // is. Classes above 2 KiB, of which few blocks fill a span, have one heap for all. Before a heap
 // opens a span it adopts the emptiest of another heap that has plenty free: so the memory of a
-// thread that sleeps or has ended serves the others. Adoption takes both locks, by tries alone, so
+// thread that sleeps or has ended serves the others. Where a heap's own threads free what they
+// allocate, and go on doing so, only a span that is free for the most part is adopted: what two
+// threads build in turns in one span lies scattered for both, for as long as they live. Adoption
+// takes both locks, by tries alone, so
 // nobody waits with a lock in hand; who has acquired the lock of a block's heap looks whether it
 // still is.
 //
@@ -67,6 +70,8 @@ struct hz3_central {
   uint32_t carving;                 // the span last opened: granule + 1; 0 = none; it may be full
   uint64_t blocks_out, blocks_free; // sums over spans; free: carved, and not out. Read without the
                                     // lock by statistics and by heaps that adopt
+  uint32_t loyal;     // of the blocks that came back of late, the share its own threads brought
+  uint32_t tick_used; // hz3_tick_count when blocks last came or went
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 extern HZ_HIDDEN struct hz3_central hz3_central[HZ3_HEAPS][HZ_CLASS_COUNT];
 

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "hz3/init.h"
+#include "hz3/tick.h"
 #include "gtest/gtest.h"
 
 namespace {
@@ -260,6 +262,84 @@ TEST(Heaps, AHeapKeepsWhatItHasNoPlentyOf) {
   EXPECT_EQ(stats(cls).spans, before.spans + 1);
   hz3_span_put(cls, mine.data(), 1, HZ_API_FREE);
   hz3_span_put(cls, others.data(), static_cast<unsigned>(others.size()), HZ_API_FREE);
+}
+
+void put(unsigned cls, std::vector<void *> blocks) {
+  hz3_span_put(cls, blocks.data(), static_cast<unsigned>(blocks.size()), HZ_API_FREE);
+}
+void put_by_its_own_threads(unsigned cls, std::vector<void *> blocks) {
+  unsigned n = static_cast<unsigned>(blocks.size());
+  EXPECT_EQ(hz3_span_put_own(1, cls, blocks.data(), n, HZ_API_FREE), 0u);
+}
+
+// Heap 1 fills 40 spans time and again, the last time every second block comes back. Returns: the
+// blocks that stay out.
+std::vector<void *> half_free(unsigned cls,
+                              void (*bring)(unsigned cls, std::vector<void *> blocks)) {
+  unsigned per_span = hz3_shape[cls].span_blocks;
+  for (unsigned back = 0; back < 6000; back += 40 * per_span)
+    bring(cls, take(cls, 40 * per_span, 1));
+  std::vector<void *> kept, back;
+  std::vector<void *> blocks = take(cls, 40 * per_span, 1);
+  for (unsigned i = 0; i < blocks.size(); i++)
+    (i % 2 == 0 ? kept : back).push_back(blocks[i]);
+  bring(cls, back);
+  return kept;
+}
+
+// Effect: heap 0 takes a block. Returns: whether a span was opened for it.
+bool opens_for_heap_0(unsigned cls, std::vector<void *> &taken) {
+  hz3_span_stats before = stats(cls);
+  taken.push_back(take(cls, 1, 0)[0]);
+  return stats(cls).spans > before.spans;
+}
+
+TEST(Heaps, WhatOnesOwnThreadsFreeIsAdoptedOnlyWhereMostOfASpanIsFree) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_span_heap_use(1);
+  unsigned cls = shared_out();
+  std::vector<void *> kept = half_free(cls, put_by_its_own_threads), taken;
+  EXPECT_TRUE(opens_for_heap_0(cls, taken));
+  // All but two blocks of one span: that one may go.
+  uint64_t granule = hz_granule_of(kept[100]);
+  std::vector<void *> more;
+  auto in_span = [granule](void *p) { return hz_granule_of(p) == granule; };
+  std::copy_if(kept.begin(), kept.end(), std::back_inserter(more), in_span);
+  kept.erase(std::remove_if(kept.begin(), kept.end(), in_span), kept.end());
+  ASSERT_GT(more.size(), 2u);
+  kept.insert(kept.end(), more.end() - 2, more.end());
+  more.resize(more.size() - 2);
+  put_by_its_own_threads(cls, more);
+  std::vector<void *> rest = take(cls, hz3_shape[cls].span_blocks - 1, 0); // of the span it opened
+  EXPECT_FALSE(opens_for_heap_0(cls, taken));
+  EXPECT_EQ(hz_granule_of(taken.back()), granule);
+  EXPECT_TRUE(hz3_span_is_valid(cls));
+  put(cls, rest);
+  put(cls, taken);
+  put(cls, kept);
+  EXPECT_EQ(stats(cls).spans, 0u);
+}
+
+TEST(Heaps, WhatStrangersFreeIsAdopted) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_span_heap_use(1);
+  unsigned cls = shared_out();
+  put(cls, half_free(cls, put_by_its_own_threads)); // as it was before
+  std::vector<void *> kept = half_free(cls, put), taken;
+  EXPECT_FALSE(opens_for_heap_0(cls, taken));
+  put(cls, taken);
+  put(cls, kept);
+}
+
+TEST(Heaps, WhatLiesIdleIsAdopted) {
+  ASSERT_TRUE(hz3_init_ensure());
+  hz3_span_heap_use(1);
+  unsigned cls = shared_out();
+  std::vector<void *> kept = half_free(cls, put_by_its_own_threads), taken;
+  hz_store_relaxed(&hz3_tick_count, hz_load_relaxed(&hz3_tick_count) + 20);
+  EXPECT_FALSE(opens_for_heap_0(cls, taken));
+  put(cls, taken);
+  put(cls, kept);
 }
 
 // Every thread takes for its own heap, gives back blocks of all, and leaves plenty to adopt.
