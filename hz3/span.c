@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "common/base/loyal.h"
 #include "hz3/observe.h"
 #include "hz3/tick.h"
 
@@ -17,14 +18,7 @@
 #define PLENTY_BYTES (32 * HZ_KIB)
 #define PLENTY_SHARE 4
 
-// A heap is loyal where of what comes back of late, some thousand blocks, its own threads bring
-// seven eighths; elsewhere its blocks are mixed whatever adoption does.
-#define LOYAL_WHOLE 65536u
-#define LOYAL_SHARE (LOYAL_WHOLE / 8 * 7)
-#define LOYAL_BLOCKS 2048u
-_Static_assert(PUT_MOST <= LOYAL_BLOCKS && LOYAL_WHOLE <= UINT32_MAX / PUT_MOST,
-               "a batch is a part");
-// ... and idle when for so many ticks (half a second) no block came or went.
+// A heap is idle when its own threads have been elsewhere for so many ticks (half a second).
 #define IDLE_TICKS 20u
 
 // Below so many spans' worth, what a heap holds free is not worth a slower free.
@@ -286,7 +280,7 @@ static bool heap_has_plenty(const struct hz3_central *c, unsigned cls) {
 // The fullest list of whose spans others may have one.
 static unsigned adoptable(const struct hz3_central *from) {
   bool idle = hz_load_relaxed(&hz3_tick_count) - from->tick_used >= IDLE_TICKS;
-  return idle || from->loyal < LOYAL_SHARE ? 0 : HZ3_SPAN_LISTS - 1;
+  return idle || !hz_is_loyal(from->loyal) ? 0 : HZ3_SPAN_LISTS - 1;
 }
 
 // Effect: the emptiest span of `from`, where others may have it, becomes `to`'s. Both locks are
@@ -455,10 +449,9 @@ static void cursor_enter(struct cursor *at, uint64_t granule, unsigned cls) {
 
 // Effect: `count` blocks came back, its own threads' or others'. The lock is held.
 static void note_back(struct hz3_central *c, unsigned count, bool own) {
-  c->tick_used = hz_load_relaxed(&hz3_tick_count);
-  c->loyal -= c->loyal * count / LOYAL_BLOCKS;
+  c->loyal = hz_loyal_after(c->loyal, count, own);
   if (own)
-    c->loyal += LOYAL_WHOLE * count / LOYAL_BLOCKS;
+    c->tick_used = hz_load_relaxed(&hz3_tick_count);
 }
 
 // Effect: of `count` blocks those of this heap are free again; the others are in `later`, which may

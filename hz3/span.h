@@ -71,7 +71,7 @@ struct hz3_central {
   uint64_t blocks_out, blocks_free; // sums over spans; free: carved, and not out. Read without the
                                     // lock by statistics and by heaps that adopt
   uint32_t loyal;     // of the blocks that came back of late, the share its own threads brought
-  uint32_t tick_used; // hz3_tick_count when blocks last came or went
+  uint32_t tick_used; // hz3_tick_count when its own threads last came
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 extern HZ_HIDDEN struct hz3_central hz3_central[HZ3_HEAPS][HZ_CLASS_COUNT];
 
