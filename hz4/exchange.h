@@ -177,10 +177,10 @@ HZ_INLINE bool hz4_put_stack(const struct hz4_front_ops *f, struct hz4_cache *c,
   return passed;
 }
 
-// Whether a stack, taken out, goes home to the spans: a bulk of small blocks that this owner's
-// shard has carved. There neighbours in time are neighbours in memory: the spans hand them out
+// Whether a stack, taken out, goes home to the spans: a bulk of small blocks of which this owner's
+// shard has carved some. There neighbours in time are neighbours in memory: the spans hand them out
 // again in the order of their addresses, to the shard that had them; as magazines they would go
-// round in the order in which they were freed, among all CPUs. Blocks that come from everywhere are
+// round in the order in which they were freed, among all CPUs. Blocks that come from elsewhere are
 // better off in the depot: they are going round anyway.
 HZ_INLINE bool hz4_goes_home(const struct hz4_cache *c, unsigned cls, void **top) {
   return cls < HZ4_MID_FIRST_CLASS && top &&

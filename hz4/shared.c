@@ -80,7 +80,7 @@ static void give(unsigned cls, unsigned shard, void *const *blocks, unsigned n, 
     return;
   uint64_t began = hz4_timed_begin(HZ4_TIMED_LOCK);
   if (cls < HZ4_MID_FIRST_CLASS) {
-    hz4_small_give(cls, blocks, n, leave);
+    hz4_small_give(cls, shard, blocks, n, leave);
   } else {
     if (leave)
       hz4_custody_leave(cls, blocks, n);

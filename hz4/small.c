@@ -6,10 +6,12 @@
 
 #include <string.h>
 
+#include "common/base/loyal.h"
 #include "common/fail/check.h"
 #include "hz4/custody.h"
 #include "hz4/magazine.h"
 #include "hz4/self.h"
+#include "hz4/tick.h"
 
 struct hz4_central hz4_small_central[HZ4_SHARDS_MAX][HZ4_MID_FIRST_CLASS];
 
@@ -109,13 +111,33 @@ static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, uns
   return n;
 }
 
+// Effect: notes that the shard's own threads are at work. Lock held.
+static void used(struct hz4_central *c) {
+  hz_store_relaxed(&c->used_ms, hz_load_relaxed(&hz4_tick_state.due_ms));
+}
+
+// A shard is idle when its own threads have been elsewhere for so long.
+#define IDLE_MS 500u
+
+// Whether others may have what lies free there: a batch, and where the shard's own threads free
+// what they allocate, half of all. A look without the lock, hence relaxed.
+static bool is_lent(const struct hz4_central *c, unsigned least) {
+  uint64_t free = hz_load_relaxed(&c->free_blocks);
+  if (free < least)
+    return false;
+  uint64_t now_ms = hz_load_relaxed(&hz4_tick_state.due_ms);
+  return !hz_is_loyal(hz_load_relaxed(&c->loyal)) ||
+         now_ms >= hz_load_relaxed(&c->used_ms) + IDLE_MS ||
+         free >= hz_load_relaxed(&c->carved_blocks) / 2;
+}
+
 // Effect: blocks of another shard where a batch lies free and nobody works. Returns: how many.
 static unsigned take_elsewhere(unsigned cls, unsigned shard, void **out, unsigned want,
                                unsigned *fresh) {
   unsigned n = 0, least = (unsigned)hz_min(want, HZ4_MAGAZINE_CAP_MAX);
   for (unsigned i = 1; i < hz4_shards && n == 0; i++) {
     struct hz4_central *c = &hz4_small_central[(shard + i) & (hz4_shards - 1)][cls];
-    if (hz_load_relaxed(&c->free_blocks) < least || !hz_lock_try(&c->lock, HZ_RANK_CENTRAL))
+    if (!is_lent(c, least) || !hz_lock_try(&c->lock, HZ_RANK_CENTRAL))
       continue;
     n = take_locked(c, cls, out, want, fresh);
     hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
@@ -140,6 +162,7 @@ unsigned hz4_small_take(unsigned cls, unsigned shard, void **out, unsigned want,
   struct hz4_central *c = &hz4_small_central[shard][cls];
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
   unsigned n = take_locked(c, cls, out, want, fresh);
+  used(c);
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   if (n == 0)
     n = take_elsewhere(cls, shard, out, want, fresh);
@@ -268,8 +291,9 @@ HZ_INLINE void give_locked(struct hz4_central *c, unsigned shard, unsigned cls, 
   hz_store_relaxed(&c->gives, c->gives + 1);
 }
 
-// Effect: as many of the batch as have their spans in the shard of the first block's.
-static void give_some(unsigned cls, struct batch *b, bool leave) {
+// Effect: as many of the batch as have their spans in the shard of the first block's go back,
+// brought by one who works on shard `from`.
+static void give_some(unsigned cls, unsigned from, struct batch *b, bool leave) {
   uint64_t granule = hz_granule_of(b->blocks[0]) - hz4_span_index(cls, b->blocks[0]);
   unsigned shard = hz_load_relaxed(&hz4_span_at(granule)->shard);
   struct hz4_central *c = &hz4_small_central[shard][cls];
@@ -279,6 +303,10 @@ static void give_some(unsigned cls, struct batch *b, bool leave) {
     give_locked(c, shard, cls, b, true);
   else
     give_locked(c, shard, cls, b, false);
+  bool own = shard == HZ4_SMALL_SHARD(from);
+  hz_store_relaxed(&c->loyal, hz_loyal_after(c->loyal, b->n - b->lefts, own));
+  if (own)
+    used(c);
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   for (uint32_t g = b->whole, next; g != 0; g = next) {
     struct hz4_span *s = hz4_span_at(g - 1);
@@ -293,22 +321,23 @@ static void give_some(unsigned cls, struct batch *b, bool leave) {
   b->n = b->lefts;
 }
 
-void hz4_small_give(unsigned cls, void *const *blocks, unsigned n, bool leave) {
+void hz4_small_give(unsigned cls, unsigned shard, void *const *blocks, unsigned n, bool leave) {
   struct batch b;
   for (unsigned part; n > 0; n -= part, blocks += part) {
     part = (unsigned)hz_min(n, HZ4_COMPANY_BLOCKS);
     b.blocks = blocks;
     b.n = part;
     do
-      give_some(cls, &b, leave);
+      give_some(cls, shard, &b, leave);
     while (b.n > 0);
   }
 }
 
 // ---- looking
 
+// That a few are suffices: what threads mixed by and by comes apart again only if it goes back.
 #define NEAR_SAMPLE 8u
-#define NEAR_LEAST 6u
+#define NEAR_LEAST 2u
 
 bool hz4_small_is_near(unsigned cls, unsigned shard, void *const *blocks, unsigned n) {
   unsigned own = 0;

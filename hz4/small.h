@@ -6,8 +6,9 @@
 // across a system call, never two at once.
 //
 //   take   own shard's fullest span with free blocks, else carve,
-//          else blocks that lie free in another shard, whose lock is only tried,
-//          else a new span of the own shard
+//          else blocks that lie free in another shard, whose lock is only tried; where a shard's
+//          own threads free what they allocate (common/base/loyal.h), and it is in use, only if
+//          half of it is free, else a new span of the own shard
 //   give   block by block to the shard of its span, one lock for each shard met in a batch: set
 //          bits; a bit that is set already is a second free, and named; whole spans go back
 //
@@ -35,11 +36,11 @@ extern HZ_HIDDEN struct hz4_central hz4_small_central[HZ4_SHARDS_MAX][HZ4_MID_FI
 unsigned hz4_small_take(unsigned cls, unsigned shard, void **out, unsigned want, unsigned *fresh);
 // So many blocks go back under one holding of a lock, a microsecond or two: more would save little.
 #define HZ4_COMPANY_BLOCKS 256u
-// Effect: n blocks go back to their spans; leave: they leave their owner with it (custody.h), else
-// they have. Faults (double free) end the process.
-void hz4_small_give(unsigned cls, void *const *blocks, unsigned n, bool leave);
+// Effect: n blocks go back to their spans, brought by one who works on `shard`; leave: they leave
+// their owner with it (custody.h), else they have. Faults (double free) end the process.
+void hz4_small_give(unsigned cls, unsigned shard, void *const *blocks, unsigned n, bool leave);
 
-// Returns: whether nearly all of a few blocks among these lie in spans of the shard. A guess,
+// Returns: whether a quarter of a few blocks among these lie in spans of the shard. A guess,
 // without a lock.
 bool hz4_small_is_near(unsigned cls, unsigned shard, void *const *blocks, unsigned n);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hz4/init.h"
+#include "hz4/tick.h"
 #include "gtest/gtest.h"
 
 namespace {
@@ -58,7 +59,7 @@ TEST_P(Small, TakesDistinctBlocksAndGivesThemBackInAnyOrder) {
   std::mt19937 random(cls);
   std::shuffle(got.begin(), got.end(), random);
   for (size_t i = 0; i < got.size(); i += 37) {
-    hz4_small_give(cls, &got[i], (unsigned)std::min<size_t>(37, got.size() - i), false);
+    hz4_small_give(cls, 0, &got[i], (unsigned)std::min<size_t>(37, got.size() - i), false);
     if (i % 5 == 0) {
       EXPECT_TRUE(hz4_small_is_valid(cls));
     }
@@ -73,12 +74,12 @@ TEST_P(Small, FreeBlocksAreUsedBeforeFreshOnes) {
   unsigned n = hz4_small_take(cls, 0, a, 20, &fresh);
   ASSERT_GT(n, 3u);
   void *keep = a[0];
-  hz4_small_give(cls, a + 1, n - 1, false);
+  hz4_small_give(cls, 0, a + 1, n - 1, false);
   uint64_t made = hz4_small_central[0][cls].spans_made;
   unsigned m = hz4_small_take(cls, 0, b, n - 1, &fresh);
   EXPECT_EQ(hz4_small_central[0][cls].spans_made, made);
-  hz4_small_give(cls, b, m, false);
-  hz4_small_give(cls, &keep, 1, false);
+  hz4_small_give(cls, 0, b, m, false);
+  hz4_small_give(cls, 0, &keep, 1, false);
 }
 
 TEST_P(Small, SecondFreeIsNamed) {
@@ -86,10 +87,11 @@ TEST_P(Small, SecondFreeIsNamed) {
   void *blocks[4];
   ASSERT_EQ(hz4_small_take(cls, 0, blocks, 4, &fresh), 4u);
   void *twice[2] = {blocks[1], blocks[1]};
-  EXPECT_DEATH(hz4_small_give(cls, twice, 2, false), "hz4: double free: 0x[0-9a-f]+ passed to");
+  EXPECT_DEATH(hz4_small_give(cls, 0, twice, 2, false), "hz4: double free: 0x[0-9a-f]+ passed to");
   void *inside = (char *)blocks[2] + 8;
-  EXPECT_DEATH(hz4_small_give(cls, &inside, 1, false), "hz4: invalid free: 0x[0-9a-f]+ passed to");
-  hz4_small_give(cls, blocks, 4, false);
+  EXPECT_DEATH(hz4_small_give(cls, 0, &inside, 1, false),
+               "hz4: invalid free: 0x[0-9a-f]+ passed to");
+  hz4_small_give(cls, 0, blocks, 4, false);
 }
 
 INSTANTIATE_TEST_SUITE_P(Classes, Small,
@@ -125,8 +127,27 @@ protected:
     }
     return got;
   }
-  static void give(const std::vector<void *> &blocks) {
-    hz4_small_give(kClass, blocks.data(), (unsigned)blocks.size(), false);
+  static void give(const std::vector<void *> &blocks, unsigned from = 0) {
+    hz4_small_give(kClass, from, blocks.data(), (unsigned)blocks.size(), false);
+  }
+  // Shard 2 carves blocks time and again, which those who work on `from` bring back, the last time
+  // one of three. Returns: the others.
+  static std::vector<void *> third_free(unsigned from) {
+    for (unsigned back = 0; back < 6000; back += 900)
+      give(take(2, 900), from);
+    std::vector<void *> all = take(2, 900), back, stay;
+    back.reserve(1 << 10), stay.reserve(1 << 10);
+    for (unsigned i = 0; i < all.size(); i++)
+      (i % 3 == 0 ? back : stay).push_back(all[i]);
+    give(back, from);
+    return stay;
+  }
+  // Whose span a block is of that shard 5 takes.
+  static unsigned shard_that_serves_5() {
+    std::vector<void *> block = take(5, 1);
+    unsigned shard = shard_of(block[0]);
+    give(block, 5);
+    return shard;
   }
   unsigned before = 1;
 };
@@ -153,9 +174,11 @@ TEST_F(SmallShards, BlocksComeFromTheOwnShardAndGoBackWhereTheyCameFrom) {
 TEST_F(SmallShards, SecondFreeIsNamedInAMixedBatch) {
   void *a = take(1, 1)[0], *b = take(2, 1)[0], *c = take(1, 1)[0];
   void *twice[] = {a, b, c, b};
-  EXPECT_DEATH(hz4_small_give(kClass, twice, 4, false), "hz4: double free: 0x[0-9a-f]+ passed to");
+  EXPECT_DEATH(hz4_small_give(kClass, 0, twice, 4, false),
+               "hz4: double free: 0x[0-9a-f]+ passed to");
   void *late[] = {b, a, a};
-  EXPECT_DEATH(hz4_small_give(kClass, late, 3, false), "hz4: double free: 0x[0-9a-f]+ passed to");
+  EXPECT_DEATH(hz4_small_give(kClass, 0, late, 3, false),
+               "hz4: double free: 0x[0-9a-f]+ passed to");
   give({a, b, c});
 }
 
@@ -165,7 +188,7 @@ TEST_F(SmallShards, WhatLiesFreeElsewhereIsFetchedBeforeANewSpanIsMade) {
   stay.reserve(1 << 10);
   for (unsigned i = 0; i < 120; i += 20) {
     stay.push_back(all[i]);
-    hz4_small_give(kClass, &all[i + 1], 19, false);
+    hz4_small_give(kClass, 0, &all[i + 1], 19, false);
   }
   uint64_t made = hz4_small_central[5][kClass].spans_made;
   std::vector<void *> fetched = take(5, 20);
@@ -190,8 +213,69 @@ TEST_F(SmallShards, WhatLiesFreeElsewhereIsFetchedBeforeANewSpanIsMade) {
   holder.join();
   ASSERT_EQ(n, 8u);
   EXPECT_EQ(shard_of(own[0]), 5u);
-  hz4_small_give(kClass, own, n, false);
+  hz4_small_give(kClass, 0, own, n, false);
   give(stay);
+}
+
+TEST_F(SmallShards, WhatItsOwnThreadsFreeIsFetchedOnlyWhereHalfIsFree) {
+  std::vector<void *> stay = third_free(2);
+  EXPECT_EQ(shard_that_serves_5(), 5u);
+  std::vector<void *> back;
+  back.reserve(1 << 10);
+  for (unsigned i = 0; i < stay.size(); i++)
+    if (i % 3 == 0)
+      std::swap(stay[i], stay.back()), back.push_back(stay.back()), stay.pop_back();
+  give(back, 2); // half is free now
+  EXPECT_EQ(shard_that_serves_5(), 2u);
+  give(stay);
+}
+
+TEST_F(SmallShards, WhatOthersFreeIsFetched) {
+  give(third_free(2), 2); // as it was before
+  std::vector<void *> stay = third_free(3);
+  EXPECT_EQ(shard_that_serves_5(), 2u);
+  give(stay);
+}
+
+TEST_F(SmallShards, WhatLiesIdleIsFetched) {
+  std::vector<void *> stay = third_free(2);
+  uint64_t due_ms = hz4_tick_state.due_ms;
+  hz4_tick_state.due_ms += 500;
+  EXPECT_EQ(shard_that_serves_5(), 2u);
+  EXPECT_EQ(shard_that_serves_5(), 2u) << "who fetches is not of the shard";
+  hz4_tick_state.due_ms = due_ms;
+  give(stay);
+}
+
+TEST_F(SmallShards, AQuarterIsNear) {
+  std::vector<void *> own = take(2, 15), others = take(5, 45), mixed;
+  mixed.reserve(1 << 10);
+  for (unsigned i = 0; i < 60; i++)
+    mixed.push_back(i % 4 == 0 ? own[i / 4] : others[i - i / 4 - 1]);
+  EXPECT_TRUE(hz4_small_is_near(kClass, 2, mixed.data(), 60));
+  EXPECT_TRUE(hz4_small_is_near(kClass, 5, mixed.data(), 60));
+  EXPECT_FALSE(hz4_small_is_near(kClass, 3, mixed.data(), 60));
+  EXPECT_FALSE(hz4_small_is_near(kClass, 2, others.data(), 45));
+  EXPECT_FALSE(hz4_small_is_near(kClass, 5, mixed.data(), 7)) << "too few to say";
+  give(mixed);
+}
+
+TEST_F(SmallShards, ASpanThatHasABatchServesBeforeOneThatHasAFewBlocks) {
+  unsigned per_span = hz_class_layout_table[kClass].span_blocks, half = per_span / 2;
+  std::vector<void *> all = take(2, 3 * per_span);
+  auto give_part = [&](unsigned from, unsigned to) {
+    give(std::vector<void *>(all.begin() + from, all.begin() + to), 2);
+  };
+  give_part(0, 2);
+  give_part(per_span, per_span + half);
+  std::vector<void *> got = take(2, per_span / 4);
+  for (void *p : got)
+    EXPECT_EQ(hz_granule_of(p), hz_granule_of(all[2 * per_span - 1]));
+  std::vector<void *> rest = take(2, half - per_span / 4 + 2);
+  EXPECT_EQ(spans_of(kClass), 3u) << "and those few before a new one";
+  give(got, 2), give(rest, 2);
+  give_part(2, per_span);
+  give_part(per_span + half, 3 * per_span);
 }
 
 // Threads on all shards pass blocks on, and give back whatever they were passed.

@@ -101,13 +101,16 @@ struct hz4_central {
   uint64_t takes, gives;    // batches, for statistics
   uint64_t taken_at;        // what `gives` was at the last take
   uint64_t spans_made;
+  uint64_t used_ms; // Small: when the round was due before which its own threads last came
+  uint32_t loyal;   // Small: of the blocks that came back of late, the share its own shard brought
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 
 // Effect: puts the span into the list where it belongs now, or into none. Requires: lock held.
 void hz4_central_relist(struct hz4_central *c, struct hz4_span *s);
 // Effect: takes it out of its list. Requires: lock held.
 void hz4_central_unlist(struct hz4_central *c, struct hz4_span *s);
-// Returns: the fullest span (near enough) with something available, NULL when there is none.
+// Returns: of the spans with more than an eighth available the fullest (near enough), else one with
+// less; NULL when nothing is.
 struct hz4_span *hz4_central_best(struct hz4_central *c);
 
 // Effect: says that a batch was taken. Requires: lock held.
