@@ -42,7 +42,7 @@ static bool prev_put(struct hz4_cache *c, unsigned cls, void **top) {
   return true;
 }
 
-enum { SPARES_MAX = 8 };
+enum { SPARES_MAX = 32 };
 
 // Returns: one of the cache's own spares, NULL when it has none.
 static struct hz4_magazine *spare_pop(struct hz4_cache *c) {
