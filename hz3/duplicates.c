@@ -6,10 +6,13 @@
 #include "common/sizeclass/sizeclass.h"
 #include "hz3/shape.h"
 
-// 8 KiB of stack, whatever the bin holds: more blocks are looked at in shares, by their hash.
+// 8 KiB of stack, whatever the bin holds: more blocks are looked at in shares, by their hash. Up to
+// there eight slots for each block: a probe that is not the last one costs a branch that nobody
+// could predict, which is more than clearing a few slots.
 #define TABLE_BITS 12u
 #define TABLE_SLOTS (1u << TABLE_BITS)
 #define SHARE_BITS 2u
+#define SLOTS_EACH 8u
 _Static_assert((TABLE_SLOTS << SHARE_BITS) >= 2 * HZ3_BIN_MOST, "probes stay short");
 
 #define FEW 12u // so many are compared with each other faster than a table is cleared
@@ -49,8 +52,8 @@ void hz3_duplicates_refuse(void *const *blocks, unsigned count, unsigned cls, en
     return;
   }
   uint16_t table[TABLE_SLOTS]; // index + 1 of the block that hashes here, 0 = none
-  unsigned bits = 32 - (unsigned)__builtin_clz(2 * count - 1);
-  unsigned share_bits = bits <= TABLE_BITS ? 0 : SHARE_BITS;
+  unsigned bits = 32 - (unsigned)__builtin_clz(SLOTS_EACH * count - 1);
+  unsigned share_bits = 2 * count <= TABLE_SLOTS ? 0 : SHARE_BITS;
   for (uint32_t share = 0; share < 1u << share_bits; share++)
     refuse_by_table(table, hz_min(bits, TABLE_BITS), share, share_bits, blocks, count, cls, api);
 }

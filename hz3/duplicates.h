@@ -8,8 +8,8 @@
 
 HZ_EXTERN_C_BEGIN
 
-// Effect: a double free among the addresses ends the process, naming `api`. About 1.5 ns an
-// address. Requires: count <= HZ3_BIN_MOST.
+// Effect: a double free among the addresses ends the process, naming `api`. About 2 to 3 ns an
+// address, beyond 2,048 of them 11. Requires: count <= HZ3_BIN_MOST.
 void hz3_duplicates_refuse(void *const *blocks, unsigned count, unsigned cls, enum hz_api api);
 
 HZ_EXTERN_C_END
