@@ -295,7 +295,7 @@ static uint64_t count_of(size_t bytes) {
 #define STAGGER_BITS 6
 _Static_assert(HZ_LINE_BYTES << STAGGER_BITS == 4096, "within a page: one more is touched at most");
 static size_t stagger_most(size_t align) {
-  return HZ_HARDENED || align > HZ_LINE_BYTES ? 0 : HZ_LINE_BYTES << STAGGER_BITS;
+  return HZ_HARDENED || align > HZ_LINE_BYTES ? 0 : (HZ_LINE_BYTES << STAGGER_BITS) - HZ_LINE_BYTES;
 }
 static uint16_t stagger_at(uint64_t granule, size_t align) {
   return stagger_most(align) == 0

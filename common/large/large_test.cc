@@ -102,6 +102,16 @@ TEST_F(Large, BlocksBeginOnManyLines) {
   }
 }
 
+// 63 lines of 64 bytes: none begins further into its granule.
+TEST_F(Large, WhereABlockMayBeginIsAllThatIsAdded) {
+  void *fits = Alloc(256 * 1024 - 63 * 64), *more = Alloc(256 * 1024 - 63 * 64 + 1);
+  hz_large_stats stats;
+  hz_large_stats_read(&stats);
+  EXPECT_EQ(stats.live_bytes, (4u + 5u) * HZ_GRANULE_BYTES);
+  hz_large_free(fits, HZ_API_FREE);
+  hz_large_free(more, HZ_API_FREE);
+}
+
 TEST_F(Large, ImpossibleSizesAreRefused) {
   EXPECT_EQ(hz_large_alloc(SIZE_MAX, 16, false), nullptr);
   EXPECT_EQ(hz_large_alloc(PTRDIFF_MAX, 16, false), nullptr);
