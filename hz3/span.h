@@ -14,9 +14,8 @@
 // thread that sleeps or has ended serves the others. Where a heap's own threads free what they
 // allocate, and go on doing so, only a span that is free for the most part is adopted: what two
 // threads build in turns in one span lies scattered for both, for as long as they live. Adoption
-// takes both locks, by tries alone, so
-// nobody waits with a lock in hand; who has acquired the lock of a block's heap looks whether it
-// still is.
+// takes both locks, by tries alone, so nobody waits with a lock in hand; who has acquired the lock
+// of a block's heap looks whether it still is.
 //
 //   span of 16 blocks     | out | free | out | ... | carved-1 | never handed out ... | tail |
 //   bits                     0     1      0           0/1        0                0
