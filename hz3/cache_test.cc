@@ -1,6 +1,8 @@
 // Bins: their sentinels, their bounds, and what is left when threads end.
 #include "hz3/cache.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <set>
 #include <thread>
@@ -48,6 +50,12 @@ TEST(Cache, ABinHasMoreThanItsPartWhileOthersLeaveTheirs) {
   hz3_tick_init(hz3_bound_bytes, UINT32_MAX); // ticks take room from bins: none for weeks
   hz3_tick_maybe();                           // but for one, if it is that long since the start
   std::thread([&] {
+    // On one CPU: whoever wakes on another one finds its shelf empty, and nobody takes what he
+    // left.
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<unsigned>(sched_getcpu()), &here);
+    ASSERT_EQ(sched_setaffinity(0, sizeof here, &here), 0);
     swing(16, 1, 1); // this thread is one of them
     const uint32_t alive = hz3_threads_alive;
     hz3_threads_alive = 64;
