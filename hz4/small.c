@@ -111,7 +111,8 @@ static unsigned take_locked(struct hz4_central *c, unsigned cls, void **out, uns
   return n;
 }
 
-// Effect: notes that the shard's own threads are at work. Lock held.
+// Effect: notes that the shard's own threads are at work. Lock held; relaxed, as `loyal` below: who
+// looks without it takes a hint (is_lent).
 static void used(struct hz4_central *c) {
   hz_store_relaxed(&c->used_ms, hz_load_relaxed(&hz4_tick_state.due_ms));
 }
