@@ -18,7 +18,9 @@
 #define PLENTY_BYTES (32 * HZ_KIB)
 #define PLENTY_SHARE 4
 
-// A heap is idle when its own threads have been elsewhere for so many ticks (half a second).
+_Static_assert(PUT_MOST <= HZ_LOYAL_BLOCKS, "what one holding brings is a part of the share");
+// A heap is idle when its own threads have been elsewhere for so many ticks (half a second). They
+// are counted relaxed: who lags behind is off by one.
 #define IDLE_TICKS 20u
 
 // Below so many spans' worth, what a heap holds free is not worth a slower free.

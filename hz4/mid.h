@@ -5,7 +5,8 @@
 // Thread rule: any thread; one futex lock per class, held for one batch, never across a system
 // call.
 //
-//   take    fullest span, free blocks first (resident before purged), else carve, else a new span
+//   take    fullest span of which an eighth is to be had, else one with less; free blocks first
+//           (resident before purged), else carve; else a new span
 //   give    set bits; a bit that is set already is a second free, and named; whole spans go back
 //   purge   blocks free for a while: taken out of the span, their pages given back, put in again
 #ifndef HZ4_MID_H_

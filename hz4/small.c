@@ -117,6 +117,7 @@ static void used(struct hz4_central *c) {
   hz_store_relaxed(&c->used_ms, hz_load_relaxed(&hz4_tick_state.due_ms));
 }
 
+_Static_assert(HZ4_COMPANY_BLOCKS <= HZ_LOYAL_BLOCKS, "what one holding brings is a part of it");
 // A shard is idle when its own threads have been elsewhere for so long.
 #define IDLE_MS 500u
 

@@ -5,7 +5,7 @@
 // Thread rule: any thread; one futex lock per class and shard (shard.h), held for one batch, never
 // across a system call, never two at once.
 //
-//   take   own shard's fullest span with free blocks, else carve,
+//   take   own shard's fullest span of which an eighth is to be had, else one with less,
 //          else blocks that lie free in another shard, whose lock is only tried; where a shard's
 //          own threads free what they allocate (common/base/loyal.h), and it is in use, only if
 //          half of it is free, else a new span of the own shard
