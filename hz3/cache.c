@@ -40,7 +40,7 @@
 static void *no_slots[2] = {NULL, HZ3_FULL};
 struct hz3_cache hz3_cache_none = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
 struct hz3_cache hz3_cache_gone = {.tops = {[0 ... HZ3_TAGS - 1] = no_slots}};
-__thread struct hz3_cache *hz3_cache = &hz3_cache_none;
+__thread struct hz3_self hz3_self = {&hz3_cache_none, hz_class_tables[0]};
 
 // ---- capacity ----
 
@@ -432,7 +432,7 @@ static void *near_miss(struct hz3_cache *c, unsigned cls) {
 // or NULL.
 static void *far_miss(struct hz3_cache *c, unsigned cls) {
   struct hz3_bin *bin = &c->bins[cls];
-  bin->missed = bin->used = 1;
+  bin->missed = bin->used = bin->serves = 1;
   bin->giving = 0;
   c->idle = 0;
   if (!bin_grow(c, cls))
@@ -466,9 +466,32 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
 
 // ---- a bin is full ----
 
+// Effect: makes room in a full bin of a class that this thread only frees: it gathers a batch, for
+// others if they take some, else for the spans. Returns: whether there is room.
+static bool one_way_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
+  struct hz3_bin *bin = &c->bins[cls];
+  uint32_t takes = hz_load_relaxed(&hz3_transfer[cls].takes);
+  bool wanted = takes != bin->takes_seen;
+  bin->takes_seen = takes;
+  bin->used = 1;
+  bin->giving = !wanted;
+  if (bin->capacity < hz3_shape[cls].batch && bin_grow(c, cls))
+    return true;
+  unsigned count = hz3_bin_count(c, cls);
+  if (wanted) {
+    bin_to_transfer(c, cls, count, api);
+  } else {
+    bin_to_spans(c, cls, api);
+    note_idle(c, IDLE_FLUSH, hz_max(count, 1) * hz_class_bytes(cls), api);
+  }
+  return bin->capacity != 0;
+}
+
 // Effect: makes room in a full bin. Returns: whether there is room.
 static bool bin_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
   struct hz3_bin *bin = &c->bins[cls];
+  if (!bin->serves)
+    return one_way_make_room(c, cls, api);
   uint32_t takes = hz_load_relaxed(&hz3_transfer[cls].takes);
   // Where most of the spans is free others take from there.
   bool sparse = hz3_span_is_sparse(c->heap, cls);

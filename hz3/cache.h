@@ -29,7 +29,10 @@
 // is sorted: blocks of this thread's own heap (span.h) go home, all of them, where their bits tell
 // a second free; of blocks that come from other heaps the colder half goes to the transfer layer. A
 // bin that only fills while nobody takes (a program that is tearing down) is emptied into the
-// spans, and has room for a share of what is still out. Every tick halves what lies in each bin.
+// spans, and has room for a share of what is still out. One that never served (the thread only
+// frees of the class, a consumer for instance) grows to a batch; when it is full all of it goes to
+// the transfer layer if others have asked since, else to the spans. Every tick halves what lies in
+// each bin.
 #ifndef HZ3_CACHE_H_
 #define HZ3_CACHE_H_
 
@@ -51,6 +54,7 @@ struct hz3_bin {
   void **bottom;       // NULL: it never had slots
   uint16_t capacity;   // 0: the class is not cached; tops[cls] is the bin that is empty and full
   uint16_t unwanted;   // blocks it let go of since anybody took from the class
+  uint8_t serves;      // it ran empty some time: the thread allocates of the class
   uint8_t missed;      // ran empty since it last ran full
   uint8_t giving;      // nobody wants its blocks: they go to the spans, in as large a company as
                        // what is still out allows (capacity; 0 near the end)
@@ -88,9 +92,14 @@ struct hz3_cache {
   struct hz3_counts counts;
 };
 
-// This thread's. Never NULL: &hz3_cache_none before its first use and when there is no memory for
-// one, &hz3_cache_gone once the thread's exit has begun.
-extern HZ_HIDDEN __thread struct hz3_cache *hz3_cache;
+// What a thread knows of itself.
+struct hz3_self {
+  // Never NULL: &hz3_cache_none before its first use and when there is no memory for one,
+  // &hz3_cache_gone once the thread's exit has begun.
+  struct hz3_cache *cache;
+  const uint8_t *classes; // of hz_class_tables: the set of its heap
+};
+extern HZ_HIDDEN __thread struct hz3_self hz3_self;
 extern HZ_HIDDEN struct hz3_cache hz3_cache_none, hz3_cache_gone;
 
 // Returns: this thread's cache, made on first use; NULL when it cannot have one (exit has begun, no

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hz3/route.h"
+#include "hz3/shelf.h"
 #include "hz3/span.h"
 #include "hz3/tick.h"
 #include "hz3/transfer.h"
@@ -60,7 +61,7 @@ TEST(Cache, ABinHasMoreThanItsPartWhileOthersLeaveTheirs) {
     const uint32_t alive = hz3_threads_alive;
     hz3_threads_alive = 64;
     hz3_tick_now(0);
-    const struct hz3_cache *c = hz3_cache;
+    const struct hz3_cache *c = hz3_self.cache;
     const auto look = [&](auto &out) {
       out = {static_cast<unsigned>(c->most + c->fair_bytes / hz_class_bytes(cls)),
              c->bins[cls].capacity, c->charged, c->quota};
@@ -100,12 +101,12 @@ TEST(Cache, HoldsItsInvariantsUnderEveryTraffic) {
       ASSERT_NE(p, nullptr);
     }
     if (i % 1000 == 0) {
-      ASSERT_TRUE(hz3_cache_is_valid(hz3_cache)) << i;
+      ASSERT_TRUE(hz3_cache_is_valid(hz3_self.cache)) << i;
     }
   }
   for (void *p : held)
     hz3_free(p, HZ_API_FREE);
-  EXPECT_TRUE(hz3_cache_is_valid(hz3_cache));
+  EXPECT_TRUE(hz3_cache_is_valid(hz3_self.cache));
 }
 
 TEST(Cache, CapacityNeverExceedsTheThreadsCredit) {
@@ -117,16 +118,17 @@ TEST(Cache, CapacityNeverExceedsTheThreadsCredit) {
     for (void *p : held)
       hz3_free(p, HZ_API_FREE);
     held.clear();
-    EXPECT_LE(hz3_cache->charged, 8 * HZ_MIB);
+    EXPECT_LE(hz3_self.cache->charged, 8 * HZ_MIB);
     EXPECT_LE(hz3_credit_used, hz3_bound_bytes / 8 * 5);
   }
-  EXPECT_TRUE(hz3_cache_is_valid(hz3_cache));
+  EXPECT_TRUE(hz3_cache_is_valid(hz3_self.cache));
 }
 
 // In a thread that uses one class, which so may have all the room there is.
 TEST(Cache, ABinThatGrowsTakesItsBlocksAlong) {
   std::thread([] {
-    unsigned cls = hz_class_of(48), tier = 0, capacity = 0;
+    hz3_free(hz3_alloc(5000, HZ_API_MALLOC), HZ_API_FREE); // the first says of which set it is
+    unsigned cls = hz_class_by(hz3_self.classes, 48), tier = 0, capacity = 0;
     for (unsigned blocks = 8; blocks <= 8192; blocks *= 2)
       for (int turn = 0; turn < 12; turn++) {
         std::vector<void *> held(blocks);
@@ -135,11 +137,11 @@ TEST(Cache, ABinThatGrowsTakesItsBlocksAlong) {
         EXPECT_EQ(std::set<void *>(held.begin(), held.end()).size(), blocks);
         for (void *p : held)
           hz3_free(p, HZ_API_FREE);
-        const hz3_bin &bin = hz3_cache->bins[cls];
+        const hz3_bin &bin = hz3_self.cache->bins[cls];
         EXPECT_GE(bin.tier, tier) << "slots are not given back";
         tier = bin.tier;
         capacity = std::max(capacity, unsigned{bin.capacity});
-        ASSERT_TRUE(hz3_cache_is_valid(hz3_cache)) << blocks;
+        ASSERT_TRUE(hz3_cache_is_valid(hz3_self.cache)) << blocks;
       }
     EXPECT_EQ(tier, HZ3_TIERS - 1);
     EXPECT_GT(capacity, 510u);
@@ -161,16 +163,16 @@ TEST(Cache, ABinThatGrowsWhileItIsFullLosesNothing) {
       for (void *p : blocks[i]) {
         hz3_transfer_ask(cls);
         hz3_free(p, HZ_API_FREE);
-        ASSERT_TRUE(hz3_cache_is_valid(hz3_cache));
-        most = std::max(most, hz3_bin_count(hz3_cache, cls));
+        ASSERT_TRUE(hz3_cache_is_valid(hz3_self.cache));
+        most = std::max(most, hz3_bin_count(hz3_self.cache, cls));
       }
       // A tick may have come between, and halved it.
       EXPECT_GT(most, HZ3_TIER_SLOTS(0));
       // Copied before anything is allocated: a tick may come with every allocation.
-      const unsigned count = hz3_bin_count(hz3_cache, cls);
+      const unsigned count = hz3_bin_count(hz3_self.cache, cls);
       void *bin[kBlocks];
       ASSERT_LE(count, kBlocks);
-      std::copy_n(hz3_cache->bins[cls].bottom + 1, count, bin);
+      std::copy_n(hz3_self.cache->bins[cls].bottom + 1, count, bin);
       std::set<void *> held(bin, bin + count);
       EXPECT_EQ(held.size(), count);
       EXPECT_TRUE(std::includes(blocks[i].begin(), blocks[i].end(), held.begin(), held.end()));
@@ -210,12 +212,48 @@ TEST(Cache, OfAHeapThatShrinksBinsHaveRoomForAShare) {
       hz3_free(p, HZ_API_FREE);
       if (out == 0 && hz3_span_out_bytes() < peak / 7) { // before it counts as receding
         out = hz3_span_out_bytes();
-        room = hz3_cache->charged;
+        room = hz3_self.cache->charged;
       }
     }
   }).join();
   EXPECT_GT(out, peak / 8);
   EXPECT_LT(room, out / 5);
+}
+
+// Frees blocks of a class that this thread never allocates from. Returns: blocks that wait for
+// others then. asked: whether somebody asks for some all the time.
+size_t waiting_when_freed(const std::vector<void *> &blocks, unsigned cls, bool asked) {
+  size_t waiting = 0;
+  std::thread([&] {
+    hz3_free(hz3_alloc(5000, HZ_API_MALLOC), HZ_API_FREE);
+    for (void *p : blocks) {
+      if (asked)
+        hz3_transfer_ask(cls);
+      hz3_free(p, HZ_API_FREE);
+    }
+    EXPECT_GE(hz3_self.cache->bins[cls].capacity, hz3_shape[cls].batch);
+    EXPECT_TRUE(hz3_cache_is_valid(hz3_self.cache));
+    waiting = hz3_transfer_waiting(cls) + hz3_shelf_blocks(cls);
+  }).join();
+  return waiting;
+}
+
+TEST(Cache, WhatAThreadOnlyFreesGoesInBatchesToThoseWhoAsk) {
+  const unsigned cls = hz_class_of(112);
+  hz3_tick_init(hz3_bound_bytes, UINT32_MAX); // no tick takes room
+  for (bool asked : {false, true}) {
+    std::vector<void *> blocks(4000);
+    for (void *&p : blocks)
+      p = hz3_alloc(112, HZ_API_MALLOC);
+    hz3_transfer_drain(cls, HZ_API_FREE);
+    const size_t out = hz3_span_out_bytes(), waiting = waiting_when_freed(blocks, cls, asked);
+    if (asked) {
+      EXPECT_GE(waiting, hz3_shape[cls].batch);
+    } else {
+      EXPECT_LT(waiting, hz3_shape[cls].batch);
+      EXPECT_LT(hz3_span_out_bytes(), out - 3000 * 112) << "they are in their spans";
+    }
+  }
 }
 
 TEST(Cache, OfAnEndedThreadIsEmptyAndUsedAgain) {
@@ -227,7 +265,7 @@ TEST(Cache, OfAnEndedThreadIsEmptyAndUsedAgain) {
     std::thread([&] {
       block = hz3_alloc(25000, HZ_API_MALLOC);
       hz3_free(hz3_alloc(25000, HZ_API_MALLOC), HZ_API_FREE);
-      now = hz3_cache;
+      now = hz3_self.cache;
     }).join();
     hz3_free(block, HZ_API_FREE);
     if (i == 50)

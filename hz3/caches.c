@@ -54,16 +54,17 @@ static struct hz3_cache *cache_obtain(void) {
 }
 
 HZ_COLD struct hz3_cache *hz3_cache_get(void) {
-  if (hz3_cache == &hz3_cache_gone)
+  if (hz3_self.cache == &hz3_cache_gone)
     return NULL;
-  if (hz3_cache != &hz3_cache_none)
-    return hz3_cache;
+  if (hz3_self.cache != &hz3_cache_none)
+    return hz3_self.cache;
   if (!hz3_init_ensure())
     return NULL;
   struct hz3_cache *c = cache_obtain();
   if (!c)
     return NULL;
-  hz3_cache = c; // before arming, which may allocate
+  hz3_self.cache = c; // before arming, which may allocate
+  hz3_self.classes = hz_class_tables[c->heap % HZ_CLASS_SETS];
   int saved_errno = errno;
   (void)hz_thread_arm(c);
   errno = saved_errno;
@@ -84,7 +85,7 @@ static void cache_keep(struct hz3_cache *c) {
 void hz3_cache_retire(void *cache) {
   if (HZ_HARDENED)
     hz_guard_thread_leave();
-  hz3_cache = &hz3_cache_gone;
+  hz3_self.cache = &hz3_cache_gone;
   cache_keep(cache);
 }
 
@@ -135,6 +136,6 @@ void hz3_cache_after_fork_child(void) {
   hz_lock_reset_after_fork(&caches_lock);
   hz3_shelf_after_fork_child();
   for (struct hz3_cache *c = caches; c; c = c->next)
-    if (c != hz3_cache && c->alive && !c->busy)
+    if (c != hz3_self.cache && c->alive && !c->busy)
       cache_keep(c);
 }

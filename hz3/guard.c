@@ -22,7 +22,7 @@ HZ_INLINE unsigned hz_guard_hit_class(const void *p) {
 }
 
 HZ_INLINE void *hz_guard_hit_take(unsigned cls) {
-  struct hz3_cache *c = hz3_cache;
+  struct hz3_cache *c = hz3_self.cache;
   void **top = HZ3_PEEK(c->tops[cls]), *p = *top;
   if (HZ_UNLIKELY(p == NULL))
     return NULL;
@@ -33,7 +33,7 @@ HZ_INLINE void *hz_guard_hit_take(unsigned cls) {
 }
 
 HZ_INLINE bool hz_guard_hit_give(unsigned cls, void *p) {
-  struct hz3_cache *c = hz3_cache;
+  struct hz3_cache *c = hz3_self.cache;
   void **top = HZ3_PEEK(c->tops[cls]);
   if (HZ_UNLIKELY(top[1] == HZ3_FULL))
     return false;

@@ -16,7 +16,7 @@ struct hz_stats;
 HZ_EXTERN_C_BEGIN
 
 // hz3 routes all classes alike; the figures are given for two halves, as hz4 gives its parts.
-#define HZ3_MID_FIRST_CLASS 41u // above 2 KiB
+#define HZ3_MID_FIRST_CLASS 62u // above 2 KiB
 #define HZ3_PARTS 2u            // 0: up to 2 KiB, 1: above, up to 128 KiB
 HZ_INLINE unsigned hz3_part_of(size_t cls) {
   return cls >= HZ3_MID_FIRST_CLASS;

@@ -70,19 +70,23 @@ static void *large_alloc(size_t bytes, size_t align, bool zero) {
   return p ? p : out_of_memory();
 }
 
-HZ_NOINLINE void *hz3_class_slow(unsigned cls) {
-  struct hz3_cache *c = hz3_cache_get();
+static void *class_alloc(struct hz3_cache *c, unsigned cls) {
   if (!c && !hz3_init_ensure())
     return out_of_memory();
   void *p = c ? hz3_cache_miss(c, cls) : hz3_uncached_alloc(cls);
   return p ? p : out_of_memory();
 }
 
+HZ_NOINLINE void *hz3_class_slow(unsigned cls) {
+  return class_alloc(hz3_cache_get(), cls);
+}
+
 HZ_NOINLINE void *hz3_alloc_slow(size_t bytes, enum hz_api api) {
   (void)api;
   if (bytes > HZ_CLASS_MAX_BYTES)
     return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
-  return hz3_class_slow(hz_class_of(bytes));
+  struct hz3_cache *c = hz3_cache_get(); // the first time it says of which set
+  return class_alloc(c, hz_class_by(hz3_self.classes, bytes));
 }
 
 void *hz3_block_aligned(size_t align, size_t bytes, enum hz_api api) {
@@ -169,7 +173,7 @@ static void size_check(const void *p, size_t align, size_t bytes, enum hz_api ap
     asked = align <= HZ_MIN_ALIGN_BYTES ? hz_class_of(bytes) : hz_class_of_aligned(bytes, align);
   size_t usable = cls == IS_LARGE ? hz_large_usable(p, api) : hz_class_bytes(cls);
   bool exact = api == HZ_API_DELETE || api == HZ_API_DELETE_ARRAY;
-  bool possible = asked == cls || (!exact && bytes >= usable / 2);
+  bool possible = hz_class_same_size(asked, cls) || (!exact && bytes >= usable / 2);
   if (bytes > usable || !possible)
     hz_fail_size_mismatch(p, bytes, usable, api);
 }
@@ -209,7 +213,7 @@ void *hz3_block_realloc(void *p, size_t bytes, enum hz_api api) {
   if (cls == IS_LARGE)
     return large_realloc(p, bytes, api);
   size_t usable = hz_class_bytes(cls);
-  if (bytes <= usable && (bytes >= usable / 2 || hz_class_of(bytes) == cls))
+  if (bytes <= usable && (bytes >= usable / 2 || hz_class_bytes(hz_class_of(bytes)) == usable))
     return p;
   return move_block(p, hz_min(bytes, usable), bytes, api);
 }

@@ -45,7 +45,7 @@ HZ_INLINE bool hz3_is_block(const struct hz_granule *record, uint32_t at, size_t
 
 // Returns: a block from this thread's bin, NULL when that is empty.
 HZ_INLINE void *hz3_class_hit(size_t cls) {
-  struct hz3_cache *c = hz3_cache;
+  struct hz3_cache *c = hz3_self.cache;
   void ***bin = &c->tops[cls];
   HZ_IN_REGISTER(bin);
   void **top = HZ3_PEEK(*bin);
@@ -63,7 +63,7 @@ HZ_INLINE void *hz3_class_hit(size_t cls) {
 HZ_INLINE void *hz3_block_hit(size_t bytes) {
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
     return NULL;
-  return hz3_class_hit(hz_class_table[(bytes + 15) >> 4]);
+  return hz3_class_hit(hz_class_by(hz3_self.classes, bytes));
 }
 
 // Effect, errors: malloc's. Returns: a block of the class, which need not be one of requests.
@@ -78,11 +78,11 @@ HZ_INLINE void *hz3_block_alloc(size_t bytes, enum hz_api api) {
   return HZ_LIKELY(p != NULL) ? p : hz3_alloc_slow(bytes, api);
 }
 
-// What free and sized delete share. `wanted` is the class the caller believes in, 0 if he says
-// nothing.
+// What free and sized delete share. `wanted` is the class the caller believes in (of his set), 0 if
+// he says nothing.
 HZ_INLINE void hz3_free_as(void *p, size_t wanted, size_t align, size_t bytes, enum hz_api api) {
   const struct hz_granule *record;
-  struct hz3_cache *c = hz3_cache;
+  struct hz3_cache *c = hz3_self.cache;
   void **top;
   size_t tag;
   uintptr_t offset = (uintptr_t)p - hz_arena.base;
@@ -97,7 +97,8 @@ HZ_INLINE void hz3_free_as(void *p, size_t wanted, size_t align, size_t bytes, e
     goto slow;
   if (!HZ_FAST) {
     uint32_t at = hz3_offset_in_span(record, offset);
-    if (HZ_UNLIKELY(!hz3_is_block(record, at, tag) || *top == p || (wanted != 0 && wanted != tag)))
+    if (HZ_UNLIKELY(!hz3_is_block(record, at, tag) || *top == p ||
+                    (wanted != 0 && wanted != tag && !hz_class_same_size(wanted, tag))))
       goto slow;
   }
   top[1] = p;
@@ -159,7 +160,7 @@ HZ_INLINE void hz3_free_sized(void *p, size_t align, size_t bytes, enum hz_api a
   // Sizes and alignments beyond the common case are looked at out of line.
   bool plain = align <= HZ_MIN_ALIGN_BYTES && bytes <= HZ_CLASS_MAX_BYTES;
   if (HZ_LIKELY(plain))
-    hz3_free_as(p, hz_class_table[(bytes + 15) >> 4], align, bytes, api);
+    hz3_free_as(p, hz_class_by(hz3_self.classes, bytes), align, bytes, api);
   else
     hz3_free_sized_slow(p, align, bytes, api);
 }

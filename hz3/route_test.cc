@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
+#include <thread>
+#include <vector>
 
 #include "hz3/cache.h"
 #include "gtest/gtest.h"
@@ -37,6 +40,40 @@ TEST(Route, ABlockFreedIsTheNextOneHandedOut) {
     EXPECT_EQ(p, q) << bytes;
     hz3_free(q, HZ_API_FREE);
   }
+}
+
+uintptr_t line_of(const void *p) {
+  return reinterpret_cast<uintptr_t>(p) / HZ_LINE_BYTES;
+}
+
+// Two threads hold blocks of 24 bytes. Whichever frees the other's, no line is in both hands.
+TEST(Route, ThreadsTakeShortBlocksFromLinesOfTheirOwn) {
+  std::set<uintptr_t> mine, theirs;
+  std::vector<void *> kept, given;
+  for (int i = 0; i < 600; i++)
+    (i % 2 ? kept : given).push_back(hz3_alloc(24, HZ_API_MALLOC));
+  for (void *p : kept)
+    mine.insert(line_of(p));
+  std::thread([&] {
+    for (size_t i = 0; i < given.size(); i++)
+      if (i % 2)
+        hz3_free_sized(given[i], 0, 24, HZ_API_DELETE);
+      else
+        hz3_free(given[i], HZ_API_FREE);
+    std::vector<void *> blocks(3000);
+    for (void *&p : blocks) {
+      p = hz3_alloc(24, HZ_API_MALLOC);
+      theirs.insert(line_of(p));
+      EXPECT_NE(tag_of(p), tag_of(kept[0]));
+      EXPECT_EQ(hz3_usable(p, HZ_API_USABLE_SIZE), 32u);
+    }
+    for (void *p : blocks)
+      hz3_free(p, HZ_API_FREE);
+  }).join();
+  for (uintptr_t line : theirs)
+    ASSERT_EQ(mine.count(line), 0u);
+  for (void *p : kept)
+    hz3_free(p, HZ_API_FREE);
 }
 
 TEST(Route, ReallocStaysWhereItFits) {
@@ -147,6 +184,9 @@ TEST(RouteDeathTest, WrongPointersAreNamed) {
     EXPECT_DEATH(hz3_free_sized(p, 0, 2000, HZ_API_DELETE), "^hz3: size mismatch: 0x");
     EXPECT_DEATH(hz3_free_sized(p, 0, 500, HZ_API_DELETE), "^hz3: size mismatch: 0x");
     hz3_free(p, HZ_API_FREE);
+    std::thread([&] { p = static_cast<char *>(hz3_alloc(40, HZ_API_NEW)); }).join();
+    EXPECT_DEATH(hz3_free_sized(p, 0, 24, HZ_API_DELETE), "^hz3: size mismatch: 0x");
+    hz3_free_sized(p, 0, 40, HZ_API_DELETE); // of another set
   }
 }
 

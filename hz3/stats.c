@@ -12,17 +12,17 @@
 #include "hz3/span.h"
 #include "hz3/transfer.h"
 
-_Static_assert(HZ_CLASS_LAST <= HZ_STATS_CLASSES, "a place for each class");
+_Static_assert(HZ_CLASS_SIZES <= HZ_STATS_CLASSES, "a place for each block size");
 
 static void add_class(struct hz_stats *out, unsigned cls) {
   struct hz3_span_stats spans;
   hz3_span_stats_read(cls, &spans);
   size_t bytes = hz_class_bytes(cls);
-  out->cls[out->classes].block_bytes = bytes;
-  out->cls[out->classes].spans = spans.spans;
-  out->cls[out->classes].blocks_out = spans.blocks_out;
-  out->cls[out->classes].blocks_free = spans.blocks_free;
-  out->classes++;
+  unsigned size = hz_class_size_number(cls) - 1;
+  out->cls[size].block_bytes = bytes;
+  out->cls[size].spans += spans.spans;
+  out->cls[size].blocks_out += spans.blocks_out;
+  out->cls[size].blocks_free += spans.blocks_free;
   int64_t waiting = (int32_t)hz_load_relaxed(&hz3_transfer[cls].blocks);
   waiting += (int64_t)hz3_shelf_blocks(cls);
   out->cached_shared_bytes += waiting > 0 ? (size_t)waiting * bytes : 0;
@@ -39,6 +39,7 @@ void hz3_stats(struct hz_stats *out) {
   hz3_cache_stats_read(&caches);
   out->cached_thread_bytes = caches.cached_bytes;
   out->threads = caches.threads;
+  out->classes = HZ_CLASS_SIZES;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     add_class(out, cls);
   size_t cached = out->cached_thread_bytes + out->cached_shared_bytes;
@@ -75,8 +76,8 @@ bool hz3_trim(size_t keep_bytes) {
     return false;
   if (HZ_HARDENED)
     (void)hz_guard_relieve(HZ_API_MALLOC_TRIM);
-  if (hz3_cache != &hz3_cache_none && hz3_cache != &hz3_cache_gone)
-    hz3_cache_empty(hz3_cache, HZ_API_MALLOC_TRIM);
+  if (hz3_self.cache != &hz3_cache_none && hz3_self.cache != &hz3_cache_gone)
+    hz3_cache_empty(hz3_self.cache, HZ_API_MALLOC_TRIM);
   (void)hz3_shelf_clear(NULL, HZ_API_MALLOC_TRIM);
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     (void)hz3_transfer_drain(cls, HZ_API_MALLOC_TRIM);

@@ -34,7 +34,7 @@ TEST(Stats, PartsOfSpansAddUp) {
   size_t out = 0, small = s->live_bytes - s->live_large_bytes;
   for (size_t i = 0; i < s->classes; i++)
     out += s->cls[i].block_bytes * s->cls[i].blocks_out;
-  EXPECT_EQ(s->classes, HZ_CLASS_COUNT - 1);
+  EXPECT_EQ(s->classes, HZ_CLASS_SIZES);
   EXPECT_EQ(out, small + s->cached_thread_bytes + s->cached_shared_bytes);
   EXPECT_STREQ(s->generation, "hz3");
   EXPECT_GE(s->threads, 1u);

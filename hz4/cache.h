@@ -51,6 +51,7 @@ struct hz4_cache {
   uint8_t swing[HZ_CLASS_COUNT]; // enum hz4_trend: the last time the loaded magazine did not do
   uint8_t hand;
   uint8_t shard;     // of the depot
+  uint8_t set;       // of its classes (sizeclass.h)
   bool drained;      // a CPU's: nothing was put here since the last drain
   uint32_t draining; // a CPU's: 1 while a thread stops its bins; whoever finds it so goes on
   // Counted in variant `observe` only; [0] Small, [1] Mid: served by the bins without a slow path.

@@ -24,7 +24,7 @@
 HZ_EXTERN_C_BEGIN
 
 // From this class on the bytes lie in the side of the granule itself.
-#define HZ4_CUSTODY_INSIDE_CLASS 32u
+#define HZ4_CUSTODY_INSIDE_CLASS 53u
 #define HZ4_CUSTODY_INSIDE_SHIFT 10u
 
 // Starts of blocks of a class lie at least so far apart (log2).

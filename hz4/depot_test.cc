@@ -13,7 +13,7 @@
 namespace {
 
 // Classes that the test program itself does not use.
-constexpr unsigned kClass = 61;
+constexpr unsigned kClass = 82;
 constexpr unsigned kShard = 0;
 
 void **filled(unsigned cls, unsigned want) {

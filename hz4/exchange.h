@@ -469,6 +469,8 @@ HZ_INLINE bool hz4_flush(const struct hz4_front_ops *f, struct hz4_cache *c, uns
   if (!keep && !passed) {
     unsigned cap = hz_load_relaxed(&c->cap[cls]);
     hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_cap_least(cls)));
+  } else if (!keep) {
+    hz4_grow(f, c, cls, false, now_ms); // others take it: fewer ways
   }
   hz4_note(c, cls, HZ4_TREND_FLUSH, now_ms);
   hz4_tick(now_ms);

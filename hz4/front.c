@@ -10,7 +10,8 @@
 struct hz4_front hz4_front;
 
 // Its initial image is copied for every thread: no thread ever sees a null pointer here.
-__thread struct hz4_self hz4_self = {(uintptr_t)&hz4_cache_none, HZ4_STATE_NEW, HZ_API_FREE};
+__thread struct hz4_self hz4_self = {(uintptr_t)&hz4_cache_none, hz_class_tables[0], HZ4_STATE_NEW,
+                                     HZ_API_FREE};
 
 void hz4_front_init(enum hz4_front_mode mode) {
   unsigned cpus = hz_os_cpus_allowed();
@@ -69,6 +70,8 @@ static void use_own(void) {
   struct hz4_cache *c = hz4_thread_cache_get();
   hz4_self.state = c ? HZ4_STATE_OWN : HZ4_STATE_BARE;
   hz4_self.cache = c ? (uintptr_t)c : (uintptr_t)&hz4_cache_none;
+  if (c)
+    hz4_self.classes = hz_class_tables[c->set];
 }
 
 void hz4_front_enter(void) {

@@ -81,7 +81,9 @@ static const struct hz4_front_ops cpu_ops = {
 };
 
 HZ_NOINLINE void *hz4_cpu_miss(unsigned cls) {
-  return hz4_miss(&cpu_ops, cls);
+  unsigned set = hz4_cpu_here()->set;
+  hz4_self.classes = hz_class_tables[set]; // the thread may be on another CPU than before
+  return hz4_miss(&cpu_ops, hz_class_in_set(cls, set));
 }
 HZ_NOINLINE void hz4_cpu_overflow(unsigned cls, void *p) {
   hz4_overflow(&cpu_ops, cls, p);
@@ -145,6 +147,7 @@ bool hz4_cpu_init(void) {
     hz4_cache_init(cache_of(cpu));
     cache_of(cpu)->drained = true;
     cache_of(cpu)->shard = hz4_shard_of(cpu);
+    cache_of(cpu)->set = cpu % HZ_CLASS_SETS;
   }
   return true;
 }

@@ -431,8 +431,9 @@ TEST(Front, BulkStaysWithItsOwner) {
   uint64_t before = 0, after = 0;
   std::thread([&] {
     stay_on_this_cpu();
-    unsigned cls = hz_class_of(kBytes);
     std::vector<void *> blocks(kBlocks);
+    work_in_bulk(blocks, kBytes);
+    unsigned cls = hz_class_by(hz4_self.classes, kBytes); // of the set of its owner
     for (unsigned round = 0; round < 40; round++) {
       if (round == 30)
         before = exchanges(cls);
@@ -642,24 +643,3 @@ TEST(Front, TrimGivesEverythingBack) {
 }
 
 } // namespace
-
-int main(int argc, char **argv) {
-  testing::InitGoogleTest(&argc, argv);
-  if (!HZ_FAST && !getenv("HZ4_FRONT")) {
-    for (const char *front : {"thread", "cpu"}) {
-      pid_t child = fork();
-      if (child == 0) {
-        setenv("HZ4_FRONT", front, 1);
-        execv("/proc/self/exe", argv);
-        _exit(127);
-      }
-      int status = 0;
-      waitpid(child, &status, 0);
-      if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fprintf(stderr, "front=%s failed\n", front);
-        return 1;
-      }
-    }
-  }
-  return RUN_ALL_TESTS();
-}

@@ -155,7 +155,9 @@ struct hz4_cache *hz4_thread_cache_get(void) {
       return NULL;
     static uint32_t made;
     hz4_cache_init(&n->cache);
-    n->cache.shard = hz4_shard_of(hz_add_relaxed(&made, 1u));
+    uint32_t number = hz_add_relaxed(&made, 1u);
+    n->cache.shard = hz4_shard_of(number);
+    n->cache.set = number % HZ_CLASS_SETS;
     hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
     link_owned(n);
     hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);

@@ -1,7 +1,7 @@
 // Mid: blocks of 2 KiB to 128 KiB. At most 32 of them in a span, so that its bitmap is one word;
 // and each with pages of its own, which go back to the OS while neighbours are still in use.
 //
-// Owns: the spans of classes 40..103. Does not own: blocks in caches or the depot.
+// Owns: the spans of classes 61..124. Does not own: blocks in caches or the depot.
 // Thread rule: any thread; one futex lock per class, held for one batch, never across a system
 // call.
 //

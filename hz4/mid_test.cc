@@ -103,6 +103,6 @@ TEST_P(Mid, SecondFreeIsNamed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Classes, Mid,
-                         ::testing::Values(40u, 45u, 49u, 58u, 63u, 67u, 74u, 82u, 88u));
+                         ::testing::Values(61u, 66u, 70u, 79u, 84u, 88u, 95u, 103u, 109u));
 
 } // namespace

@@ -59,7 +59,7 @@ bool hz4_route_enter(void);
 // out. Each field of the record is a load of its own: they lie in one line, none waits for another,
 // and the compiler folds them into the instructions that need them.
 
-// Requires: granule < hz_arena.end. Returns: the tag as a signed byte: 1..103 a class; 0, -1, -2 no
+// Requires: granule < hz_arena.end. Returns: the tag as a signed byte: 1..124 a class; 0, -1, -2 no
 // bin of ours.
 HZ_INLINE intptr_t hz4_bin_of(const struct hz_granule *record) {
   return (int8_t)HZ4_HOT_LOAD(&record->tag);
@@ -87,7 +87,7 @@ HZ_INLINE void *hz4_class_hit(intptr_t bin) {
 HZ_INLINE void *hz4_route_hit(size_t bytes) {
   if (HZ_UNLIKELY(bytes > HZ_CLASS_MAX_BYTES))
     return NULL;
-  return hz4_class_hit(hz_class_table[(bytes + 15) >> 4]);
+  return hz4_class_hit((intptr_t)hz_class_by(hz4_self.classes, bytes));
 }
 
 // A block of the class, which need not be one of requests.
@@ -115,7 +115,7 @@ HZ_INLINE void hz4_route_free_as(void *p, bool sized, intptr_t wanted, size_t al
   // The bin that the caller names is at hand sooner than that of the record.
   bin = sized ? wanted : hz4_bin_of(record);
   if (sized && HZ_UNLIKELY(HZ4_HOT_LOAD(&record->tag) != wanted))
-    goto slow;
+    goto slow; // one of another set too
   cache = hz4_self.cache;
   if (HZ_LIKELY(!(cache & 1))) {
     // What is no class has a bin that is full for ever, so that it needs no test of its own.
@@ -166,7 +166,7 @@ HZ_INLINE void hz4_free_sized(void *p, size_t align, size_t bytes, enum hz_api a
   else if (HZ_FAST)
     hz4_route_free(p, api);
   else if (HZ_LIKELY(align <= HZ_MIN_ALIGN_BYTES && bytes <= HZ_CLASS_MAX_BYTES))
-    hz4_route_free_as(p, true, (intptr_t)hz_class_of(bytes), align, bytes, api);
+    hz4_route_free_as(p, true, (intptr_t)hz_class_by(hz4_self.classes, bytes), align, bytes, api);
   else
     hz4_free_sized_slow(p, align, bytes, api);
 }

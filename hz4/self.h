@@ -21,8 +21,9 @@ enum hz4_state {
 
 struct hz4_self {
   uintptr_t cache;
-  uint8_t state; // enum hz4_state
-  uint8_t api;   // enum hz_api: what the program called, for faults found in the slow paths
+  const uint8_t *classes; // of hz_class_tables: its cache's set
+  uint8_t state;          // enum hz4_state
+  uint8_t api; // enum hz_api: what the program called, for faults found in the slow paths
 };
 extern HZ_HIDDEN __thread struct hz4_self hz4_self;
 

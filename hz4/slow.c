@@ -66,7 +66,7 @@ HZ_NOINLINE void *hz4_alloc_slow(size_t bytes, enum hz_api api) {
   hz4_self.api = (uint8_t)api;
   if (bytes > HZ_CLASS_MAX_BYTES)
     return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
-  return class_alloc(hz_class_of(bytes));
+  return class_alloc(hz_class_by(hz4_self.classes, bytes));
 }
 
 HZ_NOINLINE void *hz4_class_slow(unsigned cls, enum hz_api api) {
@@ -209,7 +209,7 @@ void *hz4_realloc(void *p, size_t bytes, enum hz_api api) {
     return q ? q : no_memory();
   }
   if (cls != HZ_CLASS_NONE && bytes <= HZ_CLASS_MAX_BYTES &&
-      (hz_class_of(bytes) == cls || may_stay(have, bytes)))
+      (hz_class_bytes(hz_class_of(bytes)) == have || may_stay(have, bytes)))
     return p;
   void *q = hz4_alloc(bytes, api);
   if (HZ_UNLIKELY(q == NULL))
@@ -226,7 +226,7 @@ static void size_checked(void *p, size_t align, size_t bytes, enum hz_api api) {
   size_t have = cls ? hz_class_bytes(cls) : hz_large_usable(p, api);
   bool fits = bytes <= have;
   if (cls != HZ_CLASS_NONE && align <= HZ_MIN_ALIGN_BYTES)
-    fits = fits && (hz_class_of(bytes) == cls || may_stay(have, bytes));
+    fits = fits && (hz_class_bytes(hz_class_of(bytes)) == have || may_stay(have, bytes));
   if (HZ_UNLIKELY(!fits))
     hz_fail_size_mismatch(p, bytes, have, api);
 }

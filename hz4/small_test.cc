@@ -95,12 +95,13 @@ TEST_P(Small, SecondFreeIsNamed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Classes, Small,
-                         ::testing::Values(1u, 2u, 3u, 8u, 9u, 15u, 16u, 17u, 24u, 33u, 39u));
+                         ::testing::Values(1u, 2u, 3u, 24u, 29u, 30u, 36u, 37u, 38u, 45u, 54u,
+                                           60u));
 
 // As on a machine with many CPUs. Classes that the test program itself does not use.
 class SmallShards : public ::testing::Test {
 protected:
-  static constexpr unsigned kClass = 37;
+  static constexpr unsigned kClass = 58;
   void SetUp() override {
     ASSERT_TRUE(hz4_init());
     before = hz4_shards;

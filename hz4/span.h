@@ -26,7 +26,7 @@
 HZ_EXTERN_C_BEGIN
 
 // Mid begins here: 2 KiB. Up to 32 blocks in a span, so that a word has a bit for each.
-#define HZ4_MID_FIRST_CLASS 40u
+#define HZ4_MID_FIRST_CLASS 61u
 
 #define HZ4_BUCKETS 8u
 #define HZ4_BUCKET_NONE 8u

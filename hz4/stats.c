@@ -10,13 +10,14 @@
 #include "hz4/route.h"
 #include "hz4/shared.h"
 
-_Static_assert(HZ_CLASS_LAST <= HZ_STATS_CLASSES, "a place for each class");
+_Static_assert(HZ_CLASS_SIZES <= HZ_STATS_CLASSES, "a place for each block size");
 
 static void add_cache(struct hz4_cache *c, void *sum) {
   *(size_t *)sum += hz4_cache_bytes(c);
 }
 
-static void class_stats(unsigned cls, struct hz_stats *out) {
+// Returns: blocks of the class that are out of its spans.
+static size_t class_stats(unsigned cls, struct hz_stats *out) {
   size_t bytes = hz_class_bytes(cls), spans = 0, free_blocks = 0;
   for (unsigned shard = 0; shard < hz4_shards; shard++) {
     struct hz4_central *c = hz4_shared_central(cls, shard);
@@ -32,11 +33,13 @@ static void class_stats(unsigned cls, struct hz_stats *out) {
     hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   }
   size_t all = spans * hz_class_layout_table[cls].span_blocks;
-  out->cls[cls - 1].block_bytes = bytes;
-  out->cls[cls - 1].spans = spans;
-  out->cls[cls - 1].blocks_out = all - free_blocks;
-  out->cls[cls - 1].blocks_free = free_blocks;
+  unsigned size = hz_class_size_number(cls) - 1;
+  out->cls[size].block_bytes = bytes;
+  out->cls[size].spans += spans;
+  out->cls[size].blocks_out += all - free_blocks;
+  out->cls[size].blocks_free += free_blocks;
   out->span_free_bytes += free_blocks * bytes;
+  return all - free_blocks;
 }
 
 void hz4_stats(struct hz_stats *out) {
@@ -56,12 +59,11 @@ void hz4_stats(struct hz_stats *out) {
   out->live_large_blocks = large.live_blocks;
   hz4_thread_caches_each(add_cache, &out->cached_thread_bytes);
   hz4_cpu_caches_each(add_cache, &out->cached_thread_bytes);
-  out->classes = HZ_CLASS_LAST;
+  out->classes = HZ_CLASS_SIZES;
   size_t out_bytes = 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
-    class_stats(cls, out);
+    out_bytes += class_stats(cls, out) * hz_class_bytes(cls);
     out->cached_shared_bytes += hz4_depot_blocks(cls) * hz_class_bytes(cls);
-    out_bytes += out->cls[cls - 1].blocks_out * hz_class_bytes(cls);
   }
   size_t cached = out->cached_thread_bytes + out->cached_shared_bytes;
   out->live_bytes = out_bytes - hz_min(cached, out_bytes) + large.live_bytes;

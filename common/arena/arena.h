@@ -36,7 +36,7 @@ HZ_EXTERN_C_BEGIN
 struct hz_granule {
   uint32_t limit16; // 16-byte units from the span's start that have ever been handed out
   uint16_t index;   // of this granule within its span
-  uint8_t tag;      // 1..103: class; or one of HZ_TAG_*
+  uint8_t tag;      // 1..124: class; or one of HZ_TAG_*
   uint8_t flags;    // the holder's own; kept when the run is freed, until it is used again
 };
 _Static_assert(sizeof(struct hz_granule) == 8, "one load");

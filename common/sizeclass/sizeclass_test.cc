@@ -1,15 +1,34 @@
 #include "common/sizeclass/sizeclass.h"
 
+#include <set>
+#include <vector>
+
 #include "gtest/gtest.h"
 
 namespace {
 
-// What a class of requests would have without stagger.
-size_t plain_bytes(unsigned cls) {
-  if (cls <= 8)
-    return 16u * cls;
-  const size_t low = size_t{128} << (cls - 9) / 8;
-  return low + ((cls - 9) % 8 + 1) * low / 8;
+// What the n-th block size for requests would be without stagger.
+size_t plain_bytes(unsigned n) {
+  if (n <= 8)
+    return 16u * n;
+  const size_t low = size_t{128} << (n - 9) / 8;
+  return low + ((n - 9) % 8 + 1) * low / 8;
+}
+const unsigned kRequestSizes = HZ_CLASS_SIZES - (HZ_CLASS_LAST - HZ_CLASS_REQUEST_LAST);
+
+// The bytes of each block size, and that all classes of a size agree.
+std::vector<size_t> block_sizes() {
+  std::vector<size_t> sizes(HZ_CLASS_SIZES + 1);
+  for (unsigned cls = 1; cls <= HZ_CLASS_LAST; cls++) {
+    const unsigned n = hz_class_size_number(cls);
+    EXPECT_GE(n, 1u) << cls;
+    EXPECT_LE(n, HZ_CLASS_SIZES) << cls;
+    if (n < 1 || n > HZ_CLASS_SIZES)
+      continue;
+    EXPECT_TRUE(sizes[n] == 0 || sizes[n] == hz_class_bytes(cls)) << cls;
+    sizes[n] = hz_class_bytes(cls);
+  }
+  return sizes;
 }
 bool is_staggered(size_t plain) {
   return plain < 65536 && plain % 4096 == 0;
@@ -19,26 +38,28 @@ TEST(SizeClass, BlockSizesRiseInMultiplesOfSixteen) {
   EXPECT_EQ(hz_class_bytes(HZ_CLASS_NONE), 0u);
   EXPECT_EQ(hz_class_bytes(HZ_CLASS_FIRST), (size_t)HZ_MIN_ALIGN_BYTES);
   EXPECT_EQ(hz_class_bytes(HZ_CLASS_REQUEST_LAST), HZ_CLASS_MAX_BYTES);
-  for (unsigned cls = 1; cls <= HZ_CLASS_LAST; cls++) {
-    EXPECT_EQ(hz_class_bytes(cls) % 16, 0u);
-    if (cls != HZ_CLASS_REQUEST_LAST + 1) {
-      EXPECT_GT(hz_class_bytes(cls), hz_class_bytes(cls - 1));
+  const std::vector<size_t> sizes = block_sizes();
+  for (unsigned n = 1; n <= HZ_CLASS_SIZES; n++) {
+    EXPECT_EQ(sizes[n] % 16, 0u);
+    if (n != kRequestSizes + 1) {
+      EXPECT_GT(sizes[n], sizes[n - 1]);
     }
   }
 }
 
 TEST(SizeClass, EightPerDoublingAbove128) {
-  for (unsigned cls = 1; cls <= HZ_CLASS_REQUEST_LAST; cls++) {
-    const size_t plain = plain_bytes(cls);
-    EXPECT_EQ(hz_class_bytes(cls), plain + (is_staggered(plain) ? HZ_CLASS_STAGGER_BYTES : 0));
+  const std::vector<size_t> sizes = block_sizes();
+  for (unsigned n = 1; n <= kRequestSizes; n++) {
+    const size_t plain = plain_bytes(n);
+    EXPECT_EQ(sizes[n], plain + (is_staggered(plain) ? HZ_CLASS_STAGGER_BYTES : 0));
   }
 }
 
 TEST(SizeClass, WhatIsStaggeredHasAnAlignedTwin) {
   unsigned cls = HZ_CLASS_REQUEST_LAST + 1;
-  for (unsigned request = 1; request <= HZ_CLASS_REQUEST_LAST; request++) {
-    if (is_staggered(plain_bytes(request))) {
-      EXPECT_EQ(hz_class_bytes(cls++), plain_bytes(request));
+  for (unsigned n = 1; n <= kRequestSizes; n++) {
+    if (is_staggered(plain_bytes(n))) {
+      EXPECT_EQ(hz_class_bytes(cls++), plain_bytes(n));
     }
   }
   EXPECT_EQ(cls, HZ_CLASS_COUNT);
@@ -54,14 +75,41 @@ TEST(SizeClass, NeighboursBeginInOtherSetsOfTheCache) {
 }
 
 TEST(SizeClass, EveryRequestGetsTheSmallestClassThatHoldsIt) {
-  EXPECT_EQ(hz_class_of(0), HZ_CLASS_FIRST);
-  for (size_t bytes = 1; bytes <= HZ_CLASS_MAX_BYTES; bytes++) {
-    unsigned cls = hz_class_of(bytes);
-    ASSERT_GE(cls, HZ_CLASS_FIRST);
-    ASSERT_LE(cls, HZ_CLASS_REQUEST_LAST);
-    ASSERT_GE(hz_class_bytes(cls), bytes);
-    ASSERT_LT(hz_class_bytes(cls - 1), bytes);
+  const std::vector<size_t> sizes = block_sizes();
+  for (unsigned set = 0; set < HZ_CLASS_SETS; set++) {
+    EXPECT_EQ(hz_class_by(hz_class_tables[set], 0), hz_class_by(hz_class_tables[set], 1));
+    for (size_t bytes = 1; bytes <= HZ_CLASS_MAX_BYTES; bytes++) {
+      unsigned cls = hz_class_by(hz_class_tables[set], bytes);
+      ASSERT_GE(cls, HZ_CLASS_FIRST);
+      ASSERT_LE(cls, HZ_CLASS_REQUEST_LAST);
+      ASSERT_GE(hz_class_bytes(cls), bytes);
+      ASSERT_LT(sizes[hz_class_size_number(cls) - 1], bytes);
+    }
   }
+}
+
+// What is shorter than a line has a class of its own in each set, and nothing else has.
+TEST(SizeClass, WhatSharesALineHasSets) {
+  for (size_t bytes = 1; bytes <= HZ_CLASS_MAX_BYTES; bytes++) {
+    std::set<unsigned> classes;
+    for (unsigned set = 0; set < HZ_CLASS_SETS; set++) {
+      const unsigned cls = hz_class_by(hz_class_tables[set], bytes);
+      ASSERT_EQ(cls, hz_class_in_set(hz_class_of(bytes), set)) << bytes;
+      ASSERT_EQ(hz_class_has_sets(cls), hz_class_bytes(cls) < HZ_LINE_BYTES) << bytes;
+      classes.insert(cls);
+    }
+    ASSERT_EQ(classes.size(), bytes <= 48 ? HZ_CLASS_SETS : 1u) << bytes;
+  }
+}
+
+TEST(SizeClass, OnlyClassesOfOneSizeAreTheSame) {
+  EXPECT_FALSE(hz_class_has_sets(HZ_CLASS_NONE));
+  for (unsigned a = 0; a < 256; a++) // tags that are no classes too
+    for (unsigned b = 0; b < 256; b++) {
+      const bool classes = a >= 1 && b >= 1 && a <= HZ_CLASS_LAST && b <= HZ_CLASS_LAST;
+      const bool same = classes && hz_class_size_number(a) == hz_class_size_number(b);
+      ASSERT_EQ(hz_class_same_size(a, b), a == b || same) << a << " " << b;
+    }
 }
 
 TEST(SizeClass, WasteIsBounded) {
