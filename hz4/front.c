@@ -28,25 +28,34 @@ static void count_in(void) {
     hz_store_relaxed(&hz4_front.crowded, 1u);
 }
 
-// Returns: whether the crowd is gone.
-static bool count_out(void) {
-  uint32_t threads = hz_sub_relaxed(&hz4_front.threads, 1u) - 1;
-  if (hz4_front.mode != HZ4_FRONT_AUTO || threads > hz4_front.limit)
-    return false;
-  return hz_exchange_relaxed(&hz4_front.crowded, 0u) != 0;
+// What a crowd leaves in the CPUs' bins goes to the spans as soon as it is gone, but not for each
+// of many short ones; and so long threads that begin use these bins still: one that comes and goes
+// finds its blocks where it left them.
+#define DISPERSED_MS 500
+
+static void crowd_is_gone(uint64_t now_ms) {
+  static uint64_t again_ms;
+  uint64_t due = hz_load_relaxed(&again_ms);
+  // Relaxed: it only elects one.
+  if (now_ms >= due && hz_cas_relaxed(&again_ms, &due, now_ms + DISPERSED_MS))
+    hz4_cpu_drain_all();
 }
 
-// A crowd that comes and goes finds its bins as it left them, unless it has been gone for so long.
-#define DISPERSED_PAUSE_MS 500
+static void count_out(void) {
+  uint32_t left = hz_sub_relaxed(&hz4_front.threads, 1u) - 1;
+  if (hz4_front.mode != HZ4_FRONT_AUTO || left < hz4_front.limit)
+    return;
+  uint64_t now_ms = hz_os_now_ms();
+  hz_store_relaxed(&hz4_front.crowd_ms, now_ms);
+  if (left == hz4_front.limit)
+    crowd_is_gone(now_ms);
+}
 
-// Effect: what the CPUs' bins hold goes to the spans: the few threads that are left may never use
-// them. Not for each of many short crowds.
-static void crowd_is_gone(void) {
-  static uint64_t again_ms;
-  uint64_t now_ms = hz_os_now_ms(), due = hz_load_relaxed(&again_ms);
-  // Relaxed: it only elects one.
-  if (now_ms >= due && hz_cas_relaxed(&again_ms, &due, now_ms + DISPERSED_PAUSE_MS))
-    hz4_cpu_drain_all();
+void hz4_front_tick(uint64_t now_ms) {
+  if (hz4_front.mode == HZ4_FRONT_AUTO && hz_load_relaxed(&hz4_front.crowded) &&
+      hz_load_relaxed(&hz4_front.threads) <= hz4_front.limit &&
+      now_ms >= hz_load_relaxed(&hz4_front.crowd_ms) + DISPERSED_MS)
+    hz_store_relaxed(&hz4_front.crowded, 0u);
 }
 
 // Effect: the CPUs count as owners from their first use on.
@@ -66,16 +75,19 @@ static bool use_cpus(void) {
   return true;
 }
 
+// Effect: the thread has a cache of its own; where there is no memory for one it keeps what it has.
 static void use_own(void) {
   struct hz4_cache *c = hz4_thread_cache_get();
-  hz4_self.state = c ? HZ4_STATE_OWN : HZ4_STATE_BARE;
-  hz4_self.cache = c ? (uintptr_t)c : (uintptr_t)&hz4_cache_none;
-  if (c)
-    hz4_self.classes = hz_class_tables[c->set];
+  if (!c)
+    return;
+  hz4_self.state = HZ4_STATE_OWN;
+  hz4_self.cache = (uintptr_t)c;
+  hz4_self.classes = hz_class_tables[c->set];
 }
 
 void hz4_front_enter(void) {
   count_in();
+  hz4_self.state = HZ4_STATE_BARE;
   if (!hz_load_relaxed(&hz4_front.crowded) || !use_cpus())
     use_own();
   // After the state is set: arming may allocate. The value only says that there is something to do.
@@ -83,6 +95,10 @@ void hz4_front_enter(void) {
 }
 
 void hz4_front_change_over(void) {
+  if (hz4_self.state == HZ4_STATE_CPU) {
+    use_own();
+    return;
+  }
   struct hz4_cache *own = (struct hz4_cache *)hz4_self.cache;
   if (use_cpus())
     hz4_thread_cache_put(own);
@@ -96,10 +112,14 @@ void hz4_front_leave(void) {
   hz4_self.api = HZ_API_THREAD_EXIT;
   hz4_self.state = HZ4_STATE_BARE;
   hz4_self.cache = (uintptr_t)&hz4_cache_none;
-  if (own)
+  // With two others alive one may be starting a successor. The last leaves to nobody.
+  bool last = hz_load_relaxed(&hz4_front.threads) <= 2;
+  if (own && (last || hz_load_relaxed(&hz4_front.crowded) ||
+              !hz4_thread_cache_leave(own, hz4_front.limit - 1)))
     hz4_thread_cache_put(own);
-  if (count_out())
-    crowd_is_gone();
+  if (last)
+    hz4_thread_left_empty(UINT64_MAX);
+  count_out();
 }
 
 void hz4_front_after_fork_child(void) {

@@ -110,7 +110,7 @@ void hz4_thread_empty(struct hz4_cache *c) {
 
 struct node {
   struct hz4_cache cache;
-  struct node *next; // of those with an owner, or of those without
+  struct node *next; // of those with an owner, of those left behind, or of those without
   struct node *prev;
 };
 _Static_assert(sizeof(struct node) <= HZ4_CACHE_BYTES, "fits beside the cache");
@@ -119,6 +119,8 @@ _Static_assert(sizeof(struct node) <= HZ4_CACHE_BYTES, "fits beside the cache");
 static struct {
   struct hz_lock lock; // HZ_RANK_THREADS
   struct node *owned, *unowned;
+  struct node *left; // by threads that ended, the latest first; as their owners left them
+  unsigned lefts;
   unsigned count;
 } list HZ_ALIGNED(HZ_NO_SHARE_BYTES);
 
@@ -141,10 +143,25 @@ static void unlink_owned(struct node *n) {
   list.count--;
 }
 
+// Returns: the latest cache left behind by then, owned again; NULL when there is none.
+static struct node *adopt_locked(uint64_t by_ms) {
+  struct node **at = &list.left;
+  while (*at && (*at)->cache.last_ms > by_ms)
+    at = &(*at)->next;
+  struct node *n = *at;
+  if (n) {
+    *at = n->next;
+    list.lefts--;
+    link_owned(n);
+  }
+  return n;
+}
+
 struct hz4_cache *hz4_thread_cache_get(void) {
   hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
-  struct node *n = list.unowned;
-  if (n) {
+  struct node *n = adopt_locked(UINT64_MAX);
+  if (!n && list.unowned) {
+    n = list.unowned;
     list.unowned = n->next;
     link_owned(n);
   }
@@ -182,9 +199,42 @@ void hz4_thread_cache_put(struct hz4_cache *c) {
   hz4_bound_owners_add(-1);
 }
 
+bool hz4_thread_cache_leave(struct hz4_cache *c, unsigned most) {
+  struct node *n = (struct node *)c;
+  hz4_observe_retire(c);
+  c->last_ms = hz_os_now_ms();
+  hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
+  bool room = list.lefts < most;
+  if (room) {
+    unlink_owned(n);
+    n->next = list.left;
+    list.left = n;
+    list.lefts++;
+  }
+  hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
+  if (room)
+    hz4_bound_owners_add(-1);
+  return room;
+}
+
+void hz4_thread_left_empty(uint64_t by_ms) {
+  for (;;) {
+    hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
+    // Owned meanwhile, so that a child of a fork in between finds it.
+    struct node *n = adopt_locked(by_ms);
+    hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
+    if (!n)
+      return;
+    hz4_bound_owners_add(1);
+    hz4_thread_cache_put(&n->cache);
+  }
+}
+
 void hz4_thread_caches_each(void (*visit)(struct hz4_cache *c, void *context), void *context) {
   hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
   for (struct node *n = list.owned; n; n = n->next)
+    visit(&n->cache, context);
+  for (struct node *n = list.left; n; n = n->next)
     visit(&n->cache, context);
   hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
 }

@@ -1,10 +1,15 @@
-// Whose bins serve a thread: of which set its short blocks are, and what it gathers for others.
+// Whose bins serve a thread: of which set its short blocks are, who may have a crowd's bins, and
+// what a thread that ends leaves to the next.
 #include <sched.h>
 
+#include <cstdlib>
+#include <future>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "common/os/os.h"
+#include "hz4/bound.h"
 #include "hz4/front.h"
 #include "hz4/route.h"
 #include "gtest/gtest.h"
@@ -49,6 +54,27 @@ bool stay_on_cpu(unsigned n) {
     }
   return false;
 }
+
+// A thread that has allocated, and waits for the end of its scope.
+class Bystander {
+public:
+  Bystander()
+      : thread_([this] {
+          release(alloc(100));
+          ready_.set_value();
+          end_.get_future().wait();
+        }) {
+    ready_.get_future().wait();
+  }
+  ~Bystander() {
+    end_.set_value();
+    thread_.join();
+  }
+
+private:
+  std::promise<void> ready_, end_;
+  std::thread thread_;
+};
 
 // Two threads hold blocks of 24 bytes. Whichever frees the other's, no line is in both hands.
 TEST(Owners, ThreadsTakeShortBlocksFromLinesOfTheirOwn) {
@@ -113,6 +139,113 @@ TEST(Owners, AThreadThatOnlyFreesGathersMagazines) {
     cap = c->cap[cls];
   }).join();
   EXPECT_GE(cap, HZ4_MAGAZINE_CAP_MAX / 2);
+}
+
+TEST(Owners, ACrowdThatIsGoneIsRememberedForAWhile) {
+  release(alloc(100));
+  if (hz4_front.mode != HZ4_FRONT_AUTO)
+    GTEST_SKIP() << "here no crowd changes anything";
+  {
+    std::vector<Bystander> crowd(hz4_front.limit);
+    EXPECT_EQ(hz4_front.crowded, 1u);
+    release(alloc(50000)); // a slow path
+    EXPECT_EQ(hz4_self.state, HZ4_STATE_CPU);
+  }
+  ASSERT_LE(hz4_front.threads, hz4_front.limit);
+  hz4_front_tick(hz4_front.crowd_ms + 499);
+  EXPECT_EQ(hz4_front.crowded, 1u);
+  std::thread([] {
+    release(alloc(100));
+    EXPECT_EQ(hz4_self.state, HZ4_STATE_CPU);
+  }).join();
+  hz4_front_tick(hz4_front.crowd_ms + 500);
+  EXPECT_EQ(hz4_front.crowded, 0u);
+  std::thread([] {
+    release(alloc(100));
+    EXPECT_EQ(hz4_self.state, HZ4_STATE_OWN);
+  }).join();
+  // Who was of the crowd changes back at its next slow path.
+  std::vector<void *> blocks = allocs(2000, 112);
+  EXPECT_EQ(hz4_self.state, HZ4_STATE_OWN);
+  for (void *p : blocks)
+    release(p);
+}
+
+// The bytes in caches that nobody owns, or all.
+size_t cached_bytes() {
+  size_t bytes = 0;
+  hz4_thread_caches_each(
+      [](struct hz4_cache *c, void *sum) { *static_cast<size_t *>(sum) += hz4_cache_bytes(c); },
+      &bytes);
+  return bytes;
+}
+
+// Effect: a thread frees a block of this size into its own bins and ends. Returns: the block.
+void *end_with_a_block(size_t bytes) {
+  void *p = nullptr;
+  std::thread([&] {
+    p = alloc(bytes);
+    release(p);
+  }).join();
+  return p;
+}
+
+class Left : public testing::Test {
+protected:
+  void SetUp() override {
+    release(alloc(100));
+    hz4_front_tick(UINT64_MAX); // no crowd
+    if (hz4_front.mode == HZ4_FRONT_CPU)
+      GTEST_SKIP() << "here threads own nothing";
+    hz4_thread_left_empty(UINT64_MAX);
+  }
+};
+
+TEST_F(Left, TheNextThreadWorksOnWhereTheLastOneStopped) {
+  constexpr size_t kBytes = 3000;
+  Bystander other;
+  for (int i = 0; i < 20; i++) {
+    void *left = end_with_a_block(kBytes), *found = nullptr;
+    std::thread([&] { release(found = alloc(kBytes)); }).join();
+    EXPECT_EQ(found, left);
+  }
+}
+
+TEST_F(Left, IsEmptiedWhenNobodyCame) {
+  Bystander other;
+  const size_t before = cached_bytes();
+  end_with_a_block(100000);
+  const size_t after = cached_bytes();
+  EXPECT_GE(after, before + 100000);
+  const uint64_t now_ms = hz_os_now_ms();
+  hz4_thread_left_empty(now_ms - 1000);
+  EXPECT_EQ(cached_bytes(), after) << "too soon";
+  hz4_thread_left_empty(hz_os_now_ms());
+  EXPECT_LT(cached_bytes(), before + 100000);
+}
+
+TEST_F(Left, OfTheLastThreadNothing) {
+  const size_t before = cached_bytes();
+  end_with_a_block(100000);
+  EXPECT_LT(cached_bytes(), before + 100000);
+}
+
+TEST_F(Left, AtMostAsManyAsCpus) {
+  Bystander other;
+  const unsigned most = 2;
+  const size_t before = cached_bytes();
+  std::vector<struct hz4_cache *> caches;
+  for (unsigned i = 0; i < most + 2; i++)
+    caches.push_back(hz4_thread_cache_get());
+  unsigned kept = 0;
+  for (struct hz4_cache *c : caches)
+    if (hz4_thread_cache_leave(c, most))
+      kept++;
+    else
+      hz4_thread_cache_put(c);
+  EXPECT_EQ(kept, most);
+  hz4_thread_left_empty(UINT64_MAX);
+  EXPECT_LE(cached_bytes(), before);
 }
 
 } // namespace

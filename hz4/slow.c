@@ -22,7 +22,8 @@ bool hz4_route_enter(void) {
     if (!hz4_init())
       return false;
     hz4_front_enter();
-  } else if (HZ_UNLIKELY(hz_load_relaxed(&hz4_front.crowded)) && hz4_self.state == HZ4_STATE_OWN) {
+  } else if (HZ_UNLIKELY(hz4_self.state ==
+                         (hz_load_relaxed(&hz4_front.crowded) ? HZ4_STATE_OWN : HZ4_STATE_CPU))) {
     hz4_front_change_over();
   }
   return true;
@@ -60,9 +61,18 @@ static void *class_alloc(unsigned cls) {
   return p ? p : no_memory();
 }
 
+// Whether the thread has no bins yet. Once it has, they may hold what another thread left: the hot
+// path may serve.
+static bool begins(void) {
+  return HZ_UNLIKELY(hz4_self.state == HZ4_STATE_NEW);
+}
+
 HZ_NOINLINE void *hz4_alloc_slow(size_t bytes, enum hz_api api) {
+  bool first = begins();
   if (HZ_UNLIKELY(!hz4_route_enter()))
     return no_memory();
+  if (first)
+    return hz4_route_alloc(bytes, api);
   hz4_self.api = (uint8_t)api;
   if (bytes > HZ_CLASS_MAX_BYTES)
     return large_alloc(bytes, HZ_MIN_ALIGN_BYTES, false);
@@ -70,8 +80,11 @@ HZ_NOINLINE void *hz4_alloc_slow(size_t bytes, enum hz_api api) {
 }
 
 HZ_NOINLINE void *hz4_class_slow(unsigned cls, enum hz_api api) {
+  bool first = begins();
   if (HZ_UNLIKELY(!hz4_route_enter()))
     return no_memory();
+  if (first)
+    return hz4_class_alloc(cls, api);
   hz4_self.api = (uint8_t)api;
   return class_alloc(cls);
 }
@@ -142,8 +155,13 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
     large_free(p, api);
     return;
   }
+  bool first = begins();
   if (HZ_UNLIKELY(!hz4_route_enter()))
     return;
+  if (first) {
+    hz4_route_free(p, api);
+    return;
+  }
   hz4_self.api = (uint8_t)api;
   if (!HZ_FAST && HZ_UNLIKELY(was_freed_just_now(cls, p)))
     hz_fail_double_free(p, hz_class_bytes(cls), api);

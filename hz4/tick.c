@@ -5,6 +5,7 @@
 #include "common/os/os.h"
 #include "hz4/bound.h"
 #include "hz4/depot.h"
+#include "hz4/front.h"
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
 #include "hz4/mid.h"
@@ -28,11 +29,13 @@ void hz4_tick_run(uint64_t now_ms) {
   if (now_ms < due || !hz_cas_relaxed(&hz4_tick_state.due_ms, &due, now_ms + round))
     return;
   uint64_t began = hz4_timed_begin(HZ4_TIMED_TRIM);
+  hz4_front_tick(now_ms);
   hz4_bound_sample();
   hz4_bound_refresh();
   // Nobody came by for long: what lies in bins of CPUs and in the depot is idle, also of a class
   // whose last use was the call that brought us here.
   bool paused = due != 0 && now_ms >= due + IDLE_ROUNDS * round;
+  hz4_thread_left_empty(paused ? UINT64_MAX : now_ms - IDLE_ROUNDS * round);
   if (paused)
     hz4_cpu_drain_all();
   else
@@ -55,6 +58,7 @@ size_t hz4_trim_all(void) {
   uint64_t began = hz4_timed_begin(HZ4_TIMED_OS);
   if (hz4_self.state == HZ4_STATE_OWN)
     hz4_thread_empty((struct hz4_cache *)hz4_self.cache);
+  hz4_thread_left_empty(UINT64_MAX);
   hz4_cpu_drain_all();
   hz4_depot_empty();
   size_t bytes = hz4_mid_purge(hz_os_now_ms());
