@@ -48,7 +48,7 @@ static void most_compute(struct hz3_cache *c) {
   if (c->spread > hz_load_relaxed(&hz3_spread_most))
     hz_store_relaxed(&hz3_spread_most, c->spread); // a larger one that is lost comes again
   c->quota = hz3_credit_quota();
-  c->fair_bytes = (uint32_t)(c->quota / FAIR_SHARE / HZ_CLASS_COUNT);
+  c->fair_bytes = (uint32_t)(c->quota / FAIR_SHARE / HZ_CLASS_SIZES);
   c->most = (uint32_t)hz_clamp(c->quota / hz_max(c->spread, 1), 1, HZ3_BIN_MOST);
 }
 

@@ -92,17 +92,18 @@ static void limits_compute(uint64_t bound) {
   uint64_t shelves = shelves_bytes(bound), less = shelves_lend(shelves, own, &lent);
   hz_store_relaxed(&shelves_held, hz3_shelf_tick(shelves - less));
   size_t left = own + lent;
-  size_t least = hz_min(left / HZ_CLASS_COUNT, LEAST_WAITING_BYTES);
+  size_t least = hz_min(left / HZ_CLASS_SIZES, LEAST_WAITING_BYTES);
   uint64_t asked[HZ_CLASS_COUNT], sum = 0;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     sum += asked[cls] =
         (uint64_t)hz3_transfer_asked(cls) * hz3_shape[cls].batch * hz_class_bytes(cls);
-  left -= least * HZ_CLASS_COUNT;
+  left -= least * HZ_CLASS_SIZES;
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {
     size_t bytes = hz_class_bytes(cls);
     size_t share = (size_t)((unsigned __int128)left * asked[cls] / hz_max(sum, 1));
+    size_t sure = hz_class_has_sets(cls) ? least / HZ_CLASS_SETS : least;
     size_t most = hz_max(32u * hz3_shape[cls].batch, WAITING_MOST_BYTES / bytes);
-    hz_store_relaxed(&hz3_transfer[cls].limit, (uint32_t)hz_min((least + share) / bytes, most));
+    hz_store_relaxed(&hz3_transfer[cls].limit, (uint32_t)hz_min((sure + share) / bytes, most));
   }
 }
 
