@@ -45,7 +45,7 @@ struct hz4_cache {
   uint64_t last_ms;              // of the last exchange
   uint32_t spares;               // a thread's: how many
   uint16_t cap[HZ_CLASS_COUNT];  // half of what bin and stack may hold, and of the next magazine
-                                 // opened as much as fits; 0 = class never used here
+                                 // opened as much as fits; 0 = class not in use here
   uint8_t trend[HZ_CLASS_COUNT]; // enum hz4_trend: the last exchange
   uint8_t used[HZ_CLASS_COUNT];  // where its top stood when the hand went by (hz4_stand)
   uint8_t swing[HZ_CLASS_COUNT]; // enum hz4_trend: the last time the loaded magazine did not do

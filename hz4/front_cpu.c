@@ -217,7 +217,7 @@ static size_t drain(unsigned cpu, uint64_t now_ms) {
       below = hz4_magazine_of(top)->below;
       blocks_give(c, cls, top, now_ms, &bytes);
     }
-    hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), hz4_bound.cap_min[cls]);
+    hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), 0);
   }
   hz4_timed_end(HZ4_TIMED_DRAIN, began);
   hz4_observe_add(HZ4_SEEN_DRAINS, 1);
