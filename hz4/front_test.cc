@@ -229,14 +229,14 @@ TEST(Front, SignalsMayInterruptASequenceAnywhere) {
   struct itimerval often = {{0, 100}, {0, 100}}, never = {};
   setitimer(ITIMER_VIRTUAL, &often, nullptr);
   auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(700);
-  while (std::chrono::steady_clock::now() < until && intact)
+  // On a loaded machine few come in that time.
+  while ((std::chrono::steady_clock::now() < until || handled.load() <= 10) && intact)
     for (uint64_t i = 0; i < 1000 && intact; i++)
       if (!take_and_put_back(i << 20))
         intact = false;
   setitimer(ITIMER_VIRTUAL, &never, nullptr);
   sched_setaffinity(0, sizeof before, &before);
   EXPECT_TRUE(intact) << "two owners";
-  EXPECT_GT(handled.load(), 10);
   EXPECT_TRUE(all_valid());
 }
 
@@ -424,9 +424,20 @@ void work_in_bulk(std::vector<void *> &blocks, size_t bytes) {
     release(p);
 }
 
+// On a loaded machine a thread may wait for so long that a tick takes its bins for idle.
+class NoTicks {
+public:
+  NoTicks() : due_ms_(hz4_tick_state.due_ms) { hz4_tick_state.due_ms = UINT64_MAX; }
+  ~NoTicks() { hz4_tick_state.due_ms = due_ms_; }
+
+private:
+  const uint64_t due_ms_;
+};
+
 // What a thread frees and allocates again in bulk, on one CPU, does not leave its owner, once the
 // bin has grown: neither depot nor spans hear of it.
 TEST(Front, BulkStaysWithItsOwner) {
+  const NoTicks none;
   constexpr unsigned kBlocks = 3000, kBytes = 48;
   uint64_t before = 0, after = 0;
   std::thread([&] {
@@ -447,6 +458,7 @@ TEST(Front, BulkStaysWithItsOwner) {
 // Of a bulk a little larger than what the owner keeps most stays: it is not all of it that leaves
 // when the bin runs over.
 TEST(Front, OfABulkALittleTooLargeMostStays) {
+  const NoTicks none;
   constexpr unsigned kBytes = 112, kRounds = 10;
   size_t kept = 0;
   uint64_t passed = 0;
@@ -471,6 +483,7 @@ TEST(Front, OfABulkALittleTooLargeMostStays) {
 // A bulk that passes what an owner keeps goes home: freed in any order, it comes back in the order
 // of its addresses. Of magazines that went round hardly two blocks in a row would be neighbours.
 TEST(Front, BulkBeyondTheOwnersComesBackInOrder) {
+  const NoTicks none;
   constexpr size_t kBytes = 80;
   std::vector<char *> blocks(120000);
   unsigned neighbours = 0;
