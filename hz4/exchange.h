@@ -15,7 +15,8 @@
 // Capacity (slow start): a bin opens small. It doubles when misses follow each other or alternate
 // with flushes, while the owner's quota allows, and beyond two magazines only when they alternate;
 // it is halved, and the magazine that ran full is not kept, when flushes follow each other: then
-// the thread only frees, and should keep little.
+// the thread only frees, and should keep little. While the depot takes what it frees, others want
+// it, and it gathers whole magazines.
 #ifndef HZ4_EXCHANGE_H_
 #define HZ4_EXCHANGE_H_
 

@@ -71,6 +71,7 @@ static bool use_cpus(void) {
     return false;
   count_cpus();
   hz4_self.state = HZ4_STATE_CPU;
+  hz_signal_fence(); // the slow paths go by the state, the hot ones by the address: either does
   hz4_self.cache = hz4_cpus.tagged;
   return true;
 }
@@ -80,9 +81,10 @@ static void use_own(void) {
   struct hz4_cache *c = hz4_thread_cache_get();
   if (!c)
     return;
-  hz4_self.state = HZ4_STATE_OWN;
   hz4_self.cache = (uintptr_t)c;
   hz4_self.classes = hz_class_tables[c->set];
+  hz_signal_fence(); // a handler that allocates here finds state CPU or none, and either does
+  hz4_self.state = HZ4_STATE_OWN;
 }
 
 void hz4_front_enter(void) {

@@ -4,7 +4,7 @@
 // A cache of its own is the shorter path (no sequence to announce); but sixteen threads on two CPUs
 // then keep sixteen sets of blocks of which fourteen sleep. So a thread starts with its own, and
 // changes over at its next slow path when threads are more than CPUs + 1 (the one that waits for
-// the others), and back when they have not been for half a second.
+// the others), and back when they have not been more for half a second.
 //
 //   threads   <= CPUs + 1      more            <= CPUs + 1        ... half a second later
 //   crowded   0                1               1                  0
@@ -29,7 +29,6 @@ struct hz4_front {
   uint32_t threads;  // alive that have allocated
   uint32_t limit;    // threads with caches of their own
   uint32_t mode;     // enum hz4_front_mode
-  uint32_t ended;    // threads, since the last tick
   uint64_t crowd_ms; // when threads were last more than the limit
 };
 extern HZ_HIDDEN struct hz4_front hz4_front;
