@@ -419,7 +419,7 @@ static void *near_miss(struct hz3_cache *c, unsigned cls) {
   unsigned n = hz3_shelf_take(s, cls, bottom + 1, bin_step(c, cls));
   if (n == 0)
     return NULL;
-  bin->missed = bin->used = 1;
+  bin->missed = bin->used = bin->serves = 1;
   c->idle = 0;
   void *p = bottom[n];
   hz_signal_fence();
@@ -466,6 +466,18 @@ HZ_NOINLINE void *hz3_cache_miss(struct hz3_cache *c, unsigned cls) {
 
 // ---- a bin is full ----
 
+// Returns: how many blocks a bin of a class that this thread only frees may hold: a batch; where
+// the heap recedes and nobody asks, a share of what is still out, from whichever heap it is.
+static unsigned one_way_capacity(const struct hz3_cache *c, unsigned cls, bool wanted) {
+  if (wanted || !c->receding)
+    return hz3_shape[cls].batch;
+  uint64_t out = 0;
+  for (unsigned heap = 0; heap < (hz3_span_has_heaps(cls) ? HZ3_HEAPS : 1); heap++)
+    out += hz3_span_heap_out(heap, cls);
+  uint32_t threads = hz_load_relaxed(&hz3_threads_alive);
+  return (unsigned)hz_min(out / GIVING_SHARE / hz_max(threads, 1), hz3_shape[cls].batch);
+}
+
 // Effect: makes room in a full bin of a class that this thread only frees: it gathers a batch, for
 // others if they take some, else for the spans. Returns: whether there is room.
 static bool one_way_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api) {
@@ -475,14 +487,17 @@ static bool one_way_make_room(struct hz3_cache *c, unsigned cls, enum hz_api api
   bin->takes_seen = takes;
   bin->used = 1;
   bin->giving = !wanted;
-  if (bin->capacity < hz3_shape[cls].batch && bin_grow(c, cls))
+  unsigned most = one_way_capacity(c, cls, wanted), count = hz3_bin_count(c, cls);
+  if (bin->capacity < most && bin_grow(c, cls))
     return true;
-  unsigned count = hz3_bin_count(c, cls);
   if (wanted) {
+    c->idle = 0;
     bin_to_transfer(c, cls, count, api);
   } else {
+    bool closed = bin->capacity == 0;
     bin_to_spans(c, cls, api);
-    note_idle(c, IDLE_FLUSH, hz_max(count, 1) * hz_class_bytes(cls), api);
+    bin_shrink(c, cls, hz_min(bin->capacity, most));
+    note_idle(c, closed ? IDLE_BLOCK : IDLE_FLUSH, hz_max(count, 1) * hz_class_bytes(cls), api);
   }
   return bin->capacity != 0;
 }

@@ -6,6 +6,7 @@
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
 #include "hz4/shard.h"
+#include "hz4/tick.h"
 
 struct hz4_front hz4_front;
 
@@ -24,8 +25,10 @@ void hz4_front_init(enum hz4_front_mode mode) {
 
 static void count_in(void) {
   uint32_t threads = hz_add_relaxed(&hz4_front.threads, 1u) + 1;
-  if (hz4_front.mode == HZ4_FRONT_AUTO && threads > hz4_front.limit)
+  if (hz4_front.mode == HZ4_FRONT_AUTO && threads > hz4_front.limit) {
+    hz_fence_seq_cst(); // partner: the one in hz4_front_tick
     hz_store_relaxed(&hz4_front.crowded, 1u);
+  }
 }
 
 // What a crowd leaves in the CPUs' bins goes to the spans as soon as it is gone, but not for each
@@ -41,21 +44,33 @@ static void crowd_is_gone(uint64_t now_ms) {
     hz4_cpu_drain_all();
 }
 
-static void count_out(void) {
+// Returns: threads that are left.
+static uint32_t count_out(void) {
+  uint64_t now_ms = 0;
+  bool crowd =
+      hz4_front.mode == HZ4_FRONT_AUTO && hz_load_relaxed(&hz4_front.threads) > hz4_front.limit;
+  if (crowd) { // before the count falls, by which a tick judges
+    now_ms = hz_os_now_ms();
+    hz_store_relaxed(&hz4_front.crowd_ms, now_ms);
+  }
   uint32_t left = hz_sub_relaxed(&hz4_front.threads, 1u) - 1;
-  if (hz4_front.mode != HZ4_FRONT_AUTO || left < hz4_front.limit)
-    return;
-  uint64_t now_ms = hz_os_now_ms();
-  hz_store_relaxed(&hz4_front.crowd_ms, now_ms);
-  if (left == hz4_front.limit)
+  if (crowd && left == hz4_front.limit) {
     crowd_is_gone(now_ms);
+    hz4_tick_by(now_ms + DISPERSED_MS);
+  }
+  return left;
 }
 
 void hz4_front_tick(uint64_t now_ms) {
   if (hz4_front.mode == HZ4_FRONT_AUTO && hz_load_relaxed(&hz4_front.crowded) &&
       hz_load_relaxed(&hz4_front.threads) <= hz4_front.limit &&
-      now_ms >= hz_load_relaxed(&hz4_front.crowd_ms) + DISPERSED_MS)
+      now_ms >= hz_load_relaxed(&hz4_front.crowd_ms) + DISPERSED_MS) {
     hz_store_relaxed(&hz4_front.crowded, 0u);
+    // One that comes now either sees its count here, or stores its 1 after this 0.
+    hz_fence_seq_cst();
+    if (hz_load_relaxed(&hz4_front.threads) > hz4_front.limit)
+      hz_store_relaxed(&hz4_front.crowded, 1u);
+  }
 }
 
 // Effect: the CPUs count as owners from their first use on.
@@ -78,12 +93,17 @@ static bool use_cpus(void) {
 
 // Effect: the thread has a cache of its own; where there is no memory for one it keeps what it has.
 static void use_own(void) {
+  uint8_t before = hz4_self.state;
+  hz4_self.state = HZ4_STATE_BARE; // a handler that allocates amid this is served by the spans
+  hz_signal_fence();
   struct hz4_cache *c = hz4_thread_cache_get();
-  if (!c)
+  if (!c) {
+    hz4_self.state = before;
     return;
+  }
   hz4_self.cache = (uintptr_t)c;
   hz4_self.classes = hz_class_tables[c->set];
-  hz_signal_fence(); // a handler that allocates here finds state CPU or none, and either does
+  hz_signal_fence();
   hz4_self.state = HZ4_STATE_OWN;
 }
 
@@ -114,14 +134,14 @@ void hz4_front_leave(void) {
   hz4_self.api = HZ_API_THREAD_EXIT;
   hz4_self.state = HZ4_STATE_BARE;
   hz4_self.cache = (uintptr_t)&hz4_cache_none;
-  // With two others alive one may be starting a successor. The last leaves to nobody.
-  bool last = hz_load_relaxed(&hz4_front.threads) <= 2;
-  if (own && (last || hz_load_relaxed(&hz4_front.crowded) ||
+  // With two others alive one may be starting a successor. The last leaves to nobody, whoever of
+  // those that end together is the last.
+  uint32_t others = count_out();
+  if (own && (others <= 1 || hz_load_relaxed(&hz4_front.crowded) ||
               !hz4_thread_cache_leave(own, hz4_front.limit - 1)))
     hz4_thread_cache_put(own);
-  if (last)
+  if (hz_load_relaxed(&hz4_front.threads) <= 1)
     hz4_thread_left_empty(UINT64_MAX);
-  count_out();
 }
 
 void hz4_front_after_fork_child(void) {

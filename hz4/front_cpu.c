@@ -81,9 +81,7 @@ static const struct hz4_front_ops cpu_ops = {
 };
 
 HZ_NOINLINE void *hz4_cpu_miss(unsigned cls) {
-  unsigned set = hz4_cpu_here()->set;
-  hz4_self.classes = hz_class_tables[set]; // the thread may be on another CPU than before
-  return hz4_miss(&cpu_ops, hz_class_in_set(cls, set));
+  return hz4_miss(&cpu_ops, cls);
 }
 HZ_NOINLINE void hz4_cpu_overflow(unsigned cls, void *p) {
   hz4_overflow(&cpu_ops, cls, p);

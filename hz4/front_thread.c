@@ -202,7 +202,8 @@ void hz4_thread_cache_put(struct hz4_cache *c) {
 bool hz4_thread_cache_leave(struct hz4_cache *c, unsigned most) {
   struct node *n = (struct node *)c;
   hz4_observe_retire(c);
-  c->last_ms = hz_os_now_ms();
+  uint64_t now_ms = hz_os_now_ms();
+  c->last_ms = now_ms;
   hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
   bool room = list.lefts < most;
   if (room) {
@@ -212,8 +213,10 @@ bool hz4_thread_cache_leave(struct hz4_cache *c, unsigned most) {
     list.lefts++;
   }
   hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
-  if (room)
+  if (room) {
     hz4_bound_owners_add(-1);
+    hz4_tick_by(now_ms + HZ4_LEFT_MS);
+  }
   return room;
 }
 
@@ -222,10 +225,11 @@ void hz4_thread_left_empty(uint64_t by_ms) {
     hz_lock_acquire(LIST_LOCK, HZ_RANK_THREADS);
     // Owned meanwhile, so that a child of a fork in between finds it.
     struct node *n = adopt_locked(by_ms);
+    if (n)
+      hz4_bound_owners_add(1);
     hz_lock_release(LIST_LOCK, HZ_RANK_THREADS);
     if (!n)
       return;
-    hz4_bound_owners_add(1);
     hz4_thread_cache_put(&n->cache);
   }
 }

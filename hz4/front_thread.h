@@ -6,7 +6,7 @@
 // (front.h).
 //
 //   owned ──leave──▶ left ──the next thread──▶ owned         as it is; at most as many as CPUs
-//     │                └────the tick──▶ owned ──put──▶ ...   after some rounds
+//     │                └────the tick──▶ owned ──put──▶ ...   after half a second
 //     └────put────▶ unowned ──the next thread──▶ owned       empty
 #ifndef HZ4_FRONT_THREAD_H_
 #define HZ4_FRONT_THREAD_H_
@@ -33,16 +33,18 @@ void hz4_thread_overflow(unsigned cls, void *p);
 // Returns: a cache for this thread, the one that was left last or an empty one; NULL when the OS
 // refuses metadata.
 struct hz4_cache *hz4_thread_cache_get(void);
-// Effect: empties the cache; it is nobody's. Requires: the calling thread's, or a vanished
-// thread's.
+// Effect: empties the cache; it is nobody's. Requires: the calling thread's, or one that no thread
+// works on any more.
 void hz4_thread_cache_put(struct hz4_cache *c);
+// What nobody has taken for so long is emptied at the next round.
+#define HZ4_LEFT_MS 500u
 // Effect: the cache is left as it is to the next thread that asks for one, unless `most` are left
 // so already. Returns: false in the latter case: it is the caller's as before. Requires: the
 // calling thread's.
 bool hz4_thread_cache_leave(struct hz4_cache *c, unsigned most);
 // Effect: empties those that were left by then (ms).
 void hz4_thread_left_empty(uint64_t by_ms);
-// Effect: empties the bins of the calling thread's cache.
+// Effect: empties the bins of the cache. Requires: as above.
 void hz4_thread_empty(struct hz4_cache *c);
 
 // Effect: calls visit for each cache that has an owner or was left by one. Lock held meanwhile.

@@ -12,6 +12,7 @@
 #include "hz4/bound.h"
 #include "hz4/front.h"
 #include "hz4/route.h"
+#include "hz4/tick.h"
 #include "gtest/gtest.h"
 
 namespace {
@@ -107,7 +108,7 @@ TEST(Owners, ThreadsTakeShortBlocksFromLinesOfTheirOwn) {
     for (void *p : kept)
       mine.insert(line_of(p));
   }).join();
-  if (!two && hz4_front.mode == HZ4_FRONT_CPU)
+  if (!two)
     GTEST_SKIP() << "two CPUs are needed";
   EXPECT_NE(sets[0], sets[1]);
   EXPECT_TRUE(hz_class_same_size(sets[0], sets[1]));
@@ -139,6 +140,21 @@ TEST(Owners, AThreadThatOnlyFreesGathersMagazines) {
     cap = c->cap[cls];
   }).join();
   EXPECT_GE(cap, HZ4_MAGAZINE_CAP_MAX / 2);
+}
+
+// A class that is asked for by its alignment is of set 0 everywhere, and found where it was freed.
+TEST(Owners, AlignedShortBlocksHaveTheirBinOnEveryCpu) {
+  std::thread([] {
+    if (!stay_on_cpu(1))
+      GTEST_SKIP() << "two CPUs are needed";
+    std::vector<void *> blocks(3000); // more than the bin has from before
+    for (void *&p : blocks) {
+      p = hz4_alloc_aligned(32, 32, HZ_API_ALIGNED_ALLOC);
+      ASSERT_EQ(class_of(p), hz_class_of_aligned(32, 32));
+    }
+    for (void *p : blocks)
+      release(p);
+  }).join();
 }
 
 TEST(Owners, ACrowdThatIsGoneIsRememberedForAWhile) {
@@ -195,8 +211,8 @@ protected:
   void SetUp() override {
     release(alloc(100));
     hz4_front_tick(UINT64_MAX); // no crowd
-    if (hz4_front.mode == HZ4_FRONT_CPU)
-      GTEST_SKIP() << "here threads own nothing";
+    if (hz4_front.mode == HZ4_FRONT_CPU || hz4_front.limit < 3)
+      GTEST_SKIP() << "here threads own nothing, or three are a crowd";
     hz4_thread_left_empty(UINT64_MAX);
   }
 };
@@ -230,22 +246,46 @@ TEST_F(Left, OfTheLastThreadNothing) {
   EXPECT_LT(cached_bytes(), before + 100000);
 }
 
-TEST_F(Left, AtMostAsManyAsCpus) {
+// Whichever of them is the last.
+TEST_F(Left, OfThreadsThatEndTogetherNothing) {
+  for (int round = 0; round < 200; round++) {
+    const size_t before = cached_bytes();
+    std::thread a([] { release(alloc(100000)); }), b([] { release(alloc(100000)); });
+    a.join();
+    b.join();
+    ASSERT_LT(cached_bytes(), before + 100000) << round;
+  }
+}
+
+TEST_F(Left, IsEmptiedByARoundOfTheTick) {
+  Bystander other;
+  const size_t before = cached_bytes();
+  hz4_tick_state.due_ms = UINT64_MAX;
+  end_with_a_block(100000);
+  ASSERT_GE(cached_bytes(), before + 100000);
+  EXPECT_LE(hz4_tick_state.due_ms, hz_os_now_ms() + HZ4_LEFT_MS)
+      << "however far the rounds are apart";
+  hz4_tick_state.due_ms = 1;
+  hz4_tick_run(hz_os_now_ms() + HZ4_LEFT_MS);
+  EXPECT_LT(cached_bytes(), before + 100000);
+}
+
+TEST_F(Left, AtMostSoMany) {
   Bystander other;
   const unsigned most = 2;
-  const size_t before = cached_bytes();
-  std::vector<struct hz4_cache *> caches;
-  for (unsigned i = 0; i < most + 2; i++)
-    caches.push_back(hz4_thread_cache_get());
-  unsigned kept = 0;
-  for (struct hz4_cache *c : caches)
-    if (hz4_thread_cache_leave(c, most))
-      kept++;
-    else
-      hz4_thread_cache_put(c);
-  EXPECT_EQ(kept, most);
-  hz4_thread_left_empty(UINT64_MAX);
-  EXPECT_LE(cached_bytes(), before);
+  for (int round = 0; round < 2; round++) {
+    std::vector<struct hz4_cache *> caches;
+    for (unsigned i = 0; i < most + 2; i++)
+      caches.push_back(hz4_thread_cache_get());
+    unsigned kept = 0;
+    for (struct hz4_cache *c : caches)
+      if (hz4_thread_cache_leave(c, most))
+        kept++;
+      else
+        hz4_thread_cache_put(c);
+    EXPECT_EQ(kept, most) << round;
+    hz4_thread_left_empty(UINT64_MAX);
+  }
 }
 
 } // namespace

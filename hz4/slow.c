@@ -29,6 +29,25 @@ bool hz4_route_enter(void) {
   return true;
 }
 
+// The same, and *moved: the thread has other bins than when the hot path looked, which may hold
+// what another thread left there: it is to look again.
+static bool enter(bool *moved) {
+  uint8_t before = hz4_self.state;
+  bool ready = hz4_route_enter();
+  *moved = hz4_self.state != before;
+  return ready;
+}
+
+// Effect: short blocks are those of the set of the CPU that the thread runs on, which may be
+// another than before. Returns: whether it is.
+static bool follow_cpu(void) {
+  if (hz4_self.state != HZ4_STATE_CPU)
+    return false;
+  const uint8_t *before = hz4_self.classes;
+  hz4_self.classes = hz_class_tables[hz4_cpu_here()->set];
+  return hz4_self.classes != before;
+}
+
 static void *large_alloc(size_t bytes, size_t align, bool zero) {
   hz4_tick(hz_os_now_ms());
   uint64_t began = hz4_timed_begin(HZ4_TIMED_LARGE);
@@ -61,17 +80,11 @@ static void *class_alloc(unsigned cls) {
   return p ? p : no_memory();
 }
 
-// Whether the thread has no bins yet. Once it has, they may hold what another thread left: the hot
-// path may serve.
-static bool begins(void) {
-  return HZ_UNLIKELY(hz4_self.state == HZ4_STATE_NEW);
-}
-
 HZ_NOINLINE void *hz4_alloc_slow(size_t bytes, enum hz_api api) {
-  bool first = begins();
-  if (HZ_UNLIKELY(!hz4_route_enter()))
+  bool moved;
+  if (HZ_UNLIKELY(!enter(&moved)))
     return no_memory();
-  if (first)
+  if (HZ_UNLIKELY(follow_cpu() || moved))
     return hz4_route_alloc(bytes, api);
   hz4_self.api = (uint8_t)api;
   if (bytes > HZ_CLASS_MAX_BYTES)
@@ -80,10 +93,10 @@ HZ_NOINLINE void *hz4_alloc_slow(size_t bytes, enum hz_api api) {
 }
 
 HZ_NOINLINE void *hz4_class_slow(unsigned cls, enum hz_api api) {
-  bool first = begins();
-  if (HZ_UNLIKELY(!hz4_route_enter()))
+  bool moved;
+  if (HZ_UNLIKELY(!enter(&moved)))
     return no_memory();
-  if (first)
+  if (HZ_UNLIKELY(moved))
     return hz4_class_alloc(cls, api);
   hz4_self.api = (uint8_t)api;
   return class_alloc(cls);
@@ -155,10 +168,10 @@ HZ_NOINLINE void hz4_free_slow(void *p, enum hz_api api) {
     large_free(p, api);
     return;
   }
-  bool first = begins();
-  if (HZ_UNLIKELY(!hz4_route_enter()))
+  bool moved;
+  if (HZ_UNLIKELY(!enter(&moved)))
     return;
-  if (first) {
+  if (HZ_UNLIKELY(moved)) {
     hz4_route_free(p, api);
     return;
   }

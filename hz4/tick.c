@@ -35,7 +35,7 @@ void hz4_tick_run(uint64_t now_ms) {
   // Nobody came by for long: what lies in bins of CPUs and in the depot is idle, also of a class
   // whose last use was the call that brought us here.
   bool paused = due != 0 && now_ms >= due + IDLE_ROUNDS * round;
-  hz4_thread_left_empty(paused ? UINT64_MAX : now_ms - IDLE_ROUNDS * round);
+  hz4_thread_left_empty(paused ? UINT64_MAX : now_ms - HZ4_LEFT_MS);
   if (paused)
     hz4_cpu_drain_all();
   else

@@ -1,8 +1,8 @@
 // Giving back with time: who is in a slow path and finds it is time does it for everybody. There is
 // no thread for it; a process that allocates nothing keeps what it has until its next exchange.
 //
-//   every PURGE_DELAY_MS   idle CPUs' caches → depot surplus → pages of Mid's free blocks → large →
-//   runs
+//   every PURGE_DELAY_MS   caches that threads left → idle CPUs' caches → depot surplus → pages of
+//   Mid's free blocks → large → runs
 //
 // Owns: the time of the last round. Thread rule: any thread, no lock held; one does the work, the
 // others go on.
@@ -25,6 +25,13 @@ void hz4_tick_run(uint64_t now_ms);
 HZ_INLINE void hz4_tick(uint64_t now_ms) {
   if (HZ_UNLIKELY(now_ms >= hz_load_relaxed(&hz4_tick_state.due_ms)))
     hz4_tick_run(now_ms);
+}
+
+// Effect: the next round comes by then. For what may not wait as long as a round takes.
+HZ_INLINE void hz4_tick_by(uint64_t ms) {
+  // Relaxed, and not in one step: of two who want it sooner one may lose by as much as they differ.
+  if (ms < hz_load_relaxed(&hz4_tick_state.due_ms))
+    hz_store_relaxed(&hz4_tick_state.due_ms, ms);
 }
 
 // Effect: gives back all that is not in use: caches of CPUs and of the caller, depot, large, runs.

@@ -62,7 +62,8 @@ const uint8_t hz_class_tables[HZ_CLASS_SETS][HZ_CLASS_MAX_BYTES / 16 + 1] = {
 const uint32_t hz_class_bytes_table[HZ_CLASS_COUNT] = {0, EACH_CLASS(BYTES)};
 const struct hz_class_layout hz_class_layout_table[HZ_CLASS_COUNT] = {{0, 0}, EACH_CLASS(LAYOUT)};
 
-// Returns: the smallest of classes first..last that holds it at that alignment; sizes rise there.
+// Returns: the smallest of classes first..last that holds it at that alignment. Sizes rise there,
+// but for the sets, of which the first serves.
 static unsigned smallest_aligned(unsigned first, unsigned last, size_t bytes, size_t align) {
   for (unsigned cls = first; cls <= last; cls++)
     if (hz_class_bytes(cls) >= bytes && hz_is_aligned(hz_class_bytes(cls), align))

@@ -54,7 +54,8 @@ HZ_EXTERN_C_BEGIN
 #define HZ_CLASS_MAX_BYTES ((size_t)131072)
 #define HZ_CLASS_STAGGER_BYTES 64u
 
-// Indexed by (request + 15) / 16 for request <= HZ_CLASS_MAX_BYTES; entry 0 (request 0) is class 1.
+// Indexed by (request + 15) / 16 for request <= HZ_CLASS_MAX_BYTES; entry 0 (request 0) is
+// that of 16 bytes.
 extern HZ_HIDDEN const uint8_t hz_class_tables[HZ_CLASS_SETS][HZ_CLASS_MAX_BYTES / 16 + 1];
 // Indexed by class; [0] is 0.
 extern HZ_HIDDEN const uint32_t hz_class_bytes_table[HZ_CLASS_COUNT];
