@@ -59,6 +59,8 @@ typedef size_t hz_align;
     return expression;                                                                             \
   }
 
+HZ_ABI_HOT void *_Znwm(size_t bytes);
+HZ_ABI_HOT void *_Znam(size_t bytes);
 HZ_NEW(_Znwm, (size_t bytes), hz_abi_new(bytes, HZ_API_NEW, true))
 HZ_NEW(_Znam, (size_t bytes), hz_abi_new(bytes, HZ_API_NEW_ARRAY, true))
 HZ_NEW(_ZnwmRKSt9nothrow_t, (size_t bytes, hz_nothrow tag __attribute__((unused))),
@@ -84,6 +86,10 @@ HZ_NEW(_ZnamSt11align_val_tRKSt9nothrow_t,
     statement;                                                                                     \
   }
 
+HZ_ABI_HOT void _ZdlPv(void *p);
+HZ_ABI_HOT void _ZdaPv(void *p);
+HZ_ABI_HOT void _ZdlPvm(void *p, size_t bytes);
+HZ_ABI_HOT void _ZdaPvm(void *p, size_t bytes);
 HZ_DELETE(_ZdlPv, (void *p), HZ_P(free)(p, HZ_API_DELETE))
 HZ_DELETE(_ZdaPv, (void *p), HZ_P(free)(p, HZ_API_DELETE_ARRAY))
 HZ_DELETE(_ZdlPvRKSt9nothrow_t, (void *p, hz_nothrow tag __attribute__((unused))),
