@@ -24,11 +24,10 @@ void hz4_front_init(enum hz4_front_mode mode) {
 }
 
 static void count_in(void) {
-  uint32_t threads = hz_add_relaxed(&hz4_front.threads, 1u) + 1;
-  if (hz4_front.mode == HZ4_FRONT_AUTO && threads > hz4_front.limit) {
-    hz_fence_seq_cst(); // partner: the one in hz4_front_tick
+  // Acquire and release: partner in hz4_front_tick.
+  uint32_t threads = hz_add_acq_rel(&hz4_front.threads, 1u) + 1;
+  if (hz4_front.mode == HZ4_FRONT_AUTO && threads > hz4_front.limit)
     hz_store_relaxed(&hz4_front.crowded, 1u);
-  }
 }
 
 // What a crowd leaves in the CPUs' bins goes to the spans as soon as it is gone, but not for each
@@ -66,9 +65,9 @@ void hz4_front_tick(uint64_t now_ms) {
       hz_load_relaxed(&hz4_front.threads) <= hz4_front.limit &&
       now_ms >= hz_load_relaxed(&hz4_front.crowd_ms) + DISPERSED_MS) {
     hz_store_relaxed(&hz4_front.crowded, 0u);
-    // One that comes now either sees its count here, or stores its 1 after this 0.
-    hz_fence_seq_cst();
-    if (hz_load_relaxed(&hz4_front.threads) > hz4_front.limit)
+    // One that comes now is counted here, or counts itself after this and so stores its 1 after the
+    // 0. Acquire and release, by an addition: it is in the order of all that count.
+    if (hz_add_acq_rel(&hz4_front.threads, 0u) > hz4_front.limit)
       hz_store_relaxed(&hz4_front.crowded, 1u);
   }
 }

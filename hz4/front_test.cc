@@ -467,7 +467,7 @@ TEST(Front, OfABulkALittleTooLargeMostStays) {
     unsigned cls = hz_class_of(kBytes);
     std::vector<void *> blocks;
     for (unsigned round = 0; round < 10 * kRounds; round++) { // as far as the bin grows
-      kept = 2 * (size_t)own_cache()->cap[cls];
+      kept = 2 * std::max<size_t>(own_cache()->cap[cls], hz4_bound.cap_min[cls]);
       blocks.resize(kept + kept / 16 + 1);
       work_in_bulk(blocks, kBytes);
     }

@@ -15,6 +15,7 @@
 #define hz_exchange_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
 #define hz_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define hz_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define hz_add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
 #define hz_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 #define hz_sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define hz_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
@@ -28,7 +29,6 @@
   __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
 #define hz_cas_acq_rel(p, expected, v)                                                             \
   __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
-#define hz_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define hz_signal_fence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 #endif // HZ_COMMON_SYNC_ATOMIC_H_
