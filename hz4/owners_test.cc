@@ -187,7 +187,7 @@ TEST(Owners, ACrowdThatIsGoneIsRememberedForAWhile) {
     release(p);
 }
 
-// The bytes in caches that nobody owns, or all.
+// The bytes in the caches of threads, alive or ended.
 size_t cached_bytes() {
   size_t bytes = 0;
   hz4_thread_caches_each(

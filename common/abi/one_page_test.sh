@@ -11,10 +11,9 @@ nm -D -S "$1" | awk '
   }
   $4 ~ /^(malloc|free|_Znwm|_Znam|_ZdlPv|_ZdaPv|_ZdlPvm|_ZdaPvm)$/ {
     seen++
-    start = number($1)
-    last = start + number($2) - 1
-    crosses = int(start / 4096) != int(last / 4096) || start % 512 != 0
-    printf "%s: 0x%s, %d bytes%s\n", $4, $1, last - start + 1, crosses ? ": not at a multiple of 512, or longer" : ""
-    bad += crosses || last - start >= 512
+    bytes = number($2)
+    misplaced = number($1) % 512 != 0 || bytes > 512
+    printf "%s: 0x%s, %d bytes%s\n", $4, $1, bytes, misplaced ? ": not at a multiple of 512, or longer" : ""
+    bad += misplaced
   }
   END { exit seen == 8 && bad == 0 ? 0 : 1 }'
