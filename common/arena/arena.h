@@ -114,7 +114,7 @@ void hz_run_ahead(const void *block, unsigned count, size_t block_bytes);
 
 // Effect: takes a run back (or the part of one: any granules that the caller holds). Sets its
 // records to tag NONE. Merges with free neighbours. May purge other runs (system calls): hold no
-// lock. What stays resident among free runs is bounded: at most 1 MiB (up to 8 MiB while
+// lock. What stays resident among free runs is bounded: at most 1 MiB (up to 24 MiB while
 // much is used), plus what the program is likely to take again (purge.c); the rest is purged at
 // once, oldest first.
 void hz_run_free(uint64_t granule, uint64_t count);
