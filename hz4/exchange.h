@@ -454,6 +454,16 @@ HZ_INLINE void **hz4_keep_upper(const struct hz4_front_ops *f, unsigned cls, voi
   return stack;
 }
 
+// Effect: the loaded magazine goes the way of a stack, taken out: alone in the depot it would leave
+// a hole among its neighbours. Returns: the stack with it.
+HZ_INLINE void **hz4_with_loaded(const struct hz4_front_ops *f, unsigned cls, void **stack) {
+  void **full = f->exchange(cls, HZ4_TOP_NOTHING);
+  if (!hz4_top_is_real(full))
+    return stack;
+  hz4_magazine_stack(full, stack);
+  return full;
+}
+
 // Effect: second magazines leave the owner: they are full, and there may be no more of them.
 // Returns: whether the loaded one may take their place.
 HZ_INLINE bool hz4_flush(const struct hz4_front_ops *f, struct hz4_cache *c, unsigned cls) {
@@ -465,8 +475,11 @@ HZ_INLINE bool hz4_flush(const struct hz4_front_ops *f, struct hz4_cache *c, uns
   void **stack = f->prev_take_all(c, cls);
   if (keep)
     stack = hz4_keep_upper(f, cls, stack);
-  bool passed = hz4_goes_home(c, cls, stack) ? hz4_send_home(f, c, cls, stack, now_ms)
-                                             : hz4_put_stack(f, c, cls, stack, now_ms, true);
+  bool home = hz4_goes_home(c, cls, stack);
+  if (home && !keep)
+    stack = hz4_with_loaded(f, cls, stack);
+  bool passed = home ? hz4_send_home(f, c, cls, stack, now_ms)
+                     : hz4_put_stack(f, c, cls, stack, now_ms, true);
   if (!keep && !passed) {
     unsigned cap = hz_load_relaxed(&c->cap[cls]);
     hz4_cap_release(c, cls, cap, (unsigned)hz_max(cap / 2, hz4_cap_least(cls)));

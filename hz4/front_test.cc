@@ -508,6 +508,21 @@ TEST(Front, BulkBeyondTheOwnersComesBackInOrder) {
   EXPECT_TRUE(all_valid());
 }
 
+// Of a heap that is torn down nothing is left behind on the way: a magazine in the depot would hold
+// the spans of its blocks, and leave holes among those that are handed out again.
+TEST(Front, NothingOfATeardownStaysInTheDepot) {
+  const NoTicks none;
+  constexpr size_t kBytes = 144;
+  size_t left = SIZE_MAX;
+  std::thread([&] {
+    stay_on_this_cpu();
+    std::vector<void *> blocks(30000);
+    work_in_bulk(blocks, kBytes);
+    left = hz4_depot_blocks(hz_class_of(kBytes));
+  }).join();
+  EXPECT_LE(left, 4 * HZ4_MAGAZINE_CAP_MAX) << "but for what left before it was a bulk";
+}
+
 // fork stops the other threads wherever they are, amid a sequence, a swap or a hand-over: what they
 // had in hand is lost, but nothing is in two places (init.c says why).
 TEST(Front, ChildOfAForkHasEveryBlockOnce) {

@@ -26,4 +26,5 @@ void misuse(size_t size) {
   empty_caches();
   pthread_barrier_wait(&freed);
   pthread_join(thread, NULL);
+  empty_caches(); // where its maker's still lay in a cache when the other thread's left one
 }
