@@ -93,7 +93,7 @@ static unsigned take_from(struct hz4_central *c, struct hz4_span *s, unsigned cl
   unsigned reused = take_free(s, start, hz_class_bytes(cls), out, want);
   hz_store_relaxed(&c->free_blocks, c->free_blocks - reused);
   *fresh = carve(c, s, cls, start, out + reused, want - reused);
-  hz4_central_relist(c, s);
+  hz4_central_served(c, s);
   return reused + *fresh;
 }
 

@@ -279,6 +279,20 @@ TEST_F(SmallShards, ASpanThatHasABatchServesBeforeOneThatHasAFewBlocks) {
   give_part(per_span + half, 3 * per_span);
 }
 
+TEST_F(SmallShards, ASpanThatServesGoesOnToItsEnd) {
+  unsigned per_span = hz_class_layout_table[kClass].span_blocks, part = per_span / 4;
+  std::vector<void *> first = take(2, per_span), second = take(2, per_span - part);
+  // The first has less to give than the second, which served last.
+  give(std::vector<void *>(first.begin(), first.begin() + part - 1), 2);
+  std::vector<void *> got = take(2, part);
+  for (void *p : got)
+    EXPECT_EQ(hz_granule_of(p), hz_granule_of(second[0]));
+  std::vector<void *> next = take(2, part - 1);
+  EXPECT_EQ(spans_of(kClass), 2u) << "and then the other before a new one";
+  give(got, 2), give(next, 2), give(second, 2);
+  give(std::vector<void *>(first.begin() + part - 1, first.end()), 2);
+}
+
 // Threads on all shards pass blocks on, and give back whatever they were passed.
 TEST_F(SmallShards, NothingIsLostOrDoubledAmongThreads) {
   constexpr unsigned kThreads = 6, kRounds = 2000;

@@ -19,7 +19,11 @@ static unsigned bucket_of(const struct hz4_span *s) {
   return available == 0 ? HZ4_BUCKET_NONE : (available * HZ4_BUCKETS - 1) / s->blocks;
 }
 
-void hz4_central_unlist(struct hz4_central *c, struct hz4_span *s) {
+static uint32_t name_of(const struct hz4_span *s) {
+  return (uint32_t)hz4_span_granule(s) + 1;
+}
+
+static void list_remove(struct hz4_central *c, struct hz4_span *s) {
   if (s->bucket == HZ4_BUCKET_NONE)
     return;
   if (s->next)
@@ -31,14 +35,22 @@ void hz4_central_unlist(struct hz4_central *c, struct hz4_span *s) {
   s->bucket = HZ4_BUCKET_NONE;
 }
 
+void hz4_central_unlist(struct hz4_central *c, struct hz4_span *s) {
+  list_remove(c, s);
+  if (c->taking == name_of(s))
+    c->taking = 0;
+}
+
 void hz4_central_relist(struct hz4_central *c, struct hz4_span *s) {
   unsigned bucket = bucket_of(s);
   if (bucket == s->bucket)
     return;
-  hz4_central_unlist(c, s);
-  if (bucket == HZ4_BUCKET_NONE)
+  if (bucket == HZ4_BUCKET_NONE) {
+    hz4_central_unlist(c, s);
     return;
-  uint32_t self = (uint32_t)hz4_span_granule(s) + 1;
+  }
+  list_remove(c, s);
+  uint32_t self = name_of(s);
   s->prev = 0;
   s->next = c->list[bucket];
   if (s->next)
@@ -47,7 +59,14 @@ void hz4_central_relist(struct hz4_central *c, struct hz4_span *s) {
   s->bucket = (uint8_t)bucket;
 }
 
+void hz4_central_served(struct hz4_central *c, struct hz4_span *s) {
+  hz4_central_relist(c, s);
+  c->taking = s->bucket == HZ4_BUCKET_NONE ? 0 : name_of(s);
+}
+
 struct hz4_span *hz4_central_best(struct hz4_central *c) {
+  if (c->taking)
+    return hz4_span_at(c->taking - 1);
   // Those first of which an eighth is to be had: a batch that lies together, for one change of
   // list.
   for (unsigned b = 1; b < HZ4_BUCKETS; b++)

@@ -94,6 +94,7 @@ HZ_INLINE bool hz4_block_at(unsigned cls, uint32_t offset, unsigned *index) {
 struct hz4_central {
   struct hz_lock lock;        // HZ_RANK_CENTRAL; guards all below and the descriptors in the lists
   uint32_t list[HZ4_BUCKETS]; // by how much is available: 0 = an eighth or less
+  uint32_t taking;            // Small: of these the span that served last: granule + 1; 0 = none
   uint32_t spans;
   uint64_t free_blocks;     // set bits of all its spans
   uint64_t carved_blocks;   // of all its spans: free ones and those that are out
@@ -109,9 +110,12 @@ struct hz4_central {
 void hz4_central_relist(struct hz4_central *c, struct hz4_span *s);
 // Effect: takes it out of its list. Requires: lock held.
 void hz4_central_unlist(struct hz4_central *c, struct hz4_span *s);
-// Returns: of the spans with more than an eighth available the fullest (near enough), else one with
-// less; NULL when nothing is.
+// Returns: the span that served last, to its end, so that blocks handed out one after the other are
+// neighbours; else of the spans with more than an eighth available the fullest (near enough), else
+// one with less; NULL when nothing is.
 struct hz4_span *hz4_central_best(struct hz4_central *c);
+// Effect: says that s serves, and puts it where it belongs now. Lock held.
+void hz4_central_served(struct hz4_central *c, struct hz4_span *s);
 
 // Effect: says that a batch was taken. Requires: lock held.
 HZ_INLINE void hz4_central_taken(struct hz4_central *c) {
