@@ -20,8 +20,8 @@
 // thread does not use, every tag that is no class, and the cache of a thread that has none point to
 // a bin that is empty and full at once; so there is no check for them either.
 //
-// Slots come in tiers of 32, 128, 512, 2048 and 8192; a bin that grows moves to the next, and what
-// it leaves serves another bin of this cache.
+// Slots come in tiers of 32, 128, 512, 2048, 8192 and 32768; a bin that grows moves to the next,
+// and what it leaves serves another bin of this cache.
 //
 // Capacity follows use. It begins small, doubles when a bin runs full after it ran empty or while
 // other threads take what this one frees; up to its part of the thread's quota, and to four times
@@ -46,7 +46,7 @@ HZ_EXTERN_C_BEGIN
 #define HZ3_FULL ((void *)1)
 #define HZ3_TAGS 256u
 
-#define HZ3_TIERS 5u
+#define HZ3_TIERS 6u
 #define HZ3_TIER_SLOTS(tier) (32u << 2 * (tier))
 _Static_assert(HZ3_TIER_SLOTS(HZ3_TIERS - 1) == HZ3_BIN_MOST + 2, "the largest bin fits");
 

@@ -11,9 +11,8 @@
 // could predict, which is more than clearing a few slots.
 #define TABLE_BITS 12u
 #define TABLE_SLOTS (1u << TABLE_BITS)
-#define SHARE_BITS 2u
 #define SLOTS_EACH 8u
-_Static_assert((TABLE_SLOTS << SHARE_BITS) >= 2 * HZ3_BIN_MOST, "probes stay short");
+_Static_assert(HZ3_BIN_MOST < UINT16_MAX, "a slot holds an index + 1");
 
 #define FEW 12u // so many are compared with each other faster than a table is cleared
 
@@ -53,7 +52,9 @@ void hz3_duplicates_refuse(void *const *blocks, unsigned count, unsigned cls, en
   }
   uint16_t table[TABLE_SLOTS]; // index + 1 of the block that hashes here, 0 = none
   unsigned bits = 32 - (unsigned)__builtin_clz(SLOTS_EACH * count - 1);
-  unsigned share_bits = 2 * count <= TABLE_SLOTS ? 0 : SHARE_BITS;
+  unsigned share_bits = 0; // so that a table is never more than half full
+  while (TABLE_SLOTS << share_bits < 2 * count)
+    share_bits++;
   for (uint32_t share = 0; share < 1u << share_bits; share++)
     refuse_by_table(table, hz_min(bits, TABLE_BITS), share, share_bits, blocks, count, cls, api);
 }

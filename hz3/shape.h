@@ -14,7 +14,7 @@ HZ_EXTERN_C_BEGIN
 #define HZ3_BATCH_BYTES ((size_t)64 * 1024) // ... and at most this much of blocks, but
 #define HZ3_BATCH_LEAST 8u                  // ... at least this many blocks up to 32 KiB,
 #define HZ3_BATCH_LEAST_BIG 4u              // ... or this many beyond
-#define HZ3_BIN_MOST 8190u                  // blocks in a bin: two batches, or more while they
+#define HZ3_BIN_MOST 32766u                 // blocks in a bin: two batches, or more while they
 #define HZ3_BIN_BYTES ((size_t)512 * 1024)  // ... are no more than this
 
 struct hz3_shape {
