@@ -4,10 +4,10 @@
 // Thread rule: lock held by the caller unless a line says otherwise, given up during system calls.
 // A run that is being purged is out of the index and noted as busy.
 //
-//   base      = used - 4 MiB, but 1 MiB at least and 24 MiB at the most: while much is used purges
-//               come in pieces, and a heap that sheds a part of itself (a collector's sweep) has it
-//               again without faults; when little is used any more next to nothing stays. No more
-//               than 24 MiB, since `used` may be a block that nobody touches.
+//   base      = 2 * used - 8 MiB, but 1 MiB at least and 24 MiB at the most: while much is used
+//               purges come in pieces, and a heap that sheds a part of itself (a collector's
+//               sweep) has it again without faults; when little is used any more next to nothing
+//               stays. No more than 24 MiB, since `used` may be a block that nobody touches.
 //   credit    = at least used / 8 (32 MiB at most) minus what `used` has fallen from its recent
 //               height: a program that frees one block of many will ask for another. Beyond that
 //               what the program took out of dirty memory in this interval and the one before (an
@@ -32,7 +32,8 @@
 
 #define RETAIN_LEAST_BYTES HZ_MIB
 #define RETAIN_MOST_BYTES (24 * HZ_MIB)
-#define RETAIN_LESS_BYTES (4 * HZ_MIB)
+#define RETAIN_TIMES_USED 2
+#define RETAIN_LESS_BYTES (8 * HZ_MIB)
 #define FIRST_CREDIT_SHARE_OF_USED 8
 #define CREDIT_LEAST_BYTES (32 * HZ_MIB)
 #define CREDIT_SHARE_OF_USED 4
@@ -144,9 +145,9 @@ uint64_t hz_purge_allowance(uint64_t now_ms) {
   interval_roll(now_ms);
   uint64_t filled = hz_arena_filled();
   uint64_t least = RETAIN_LEAST_BYTES >> HZ_GRANULE_SHIFT;
-  uint64_t less = RETAIN_LESS_BYTES >> HZ_GRANULE_SHIFT;
+  uint64_t twice = filled * RETAIN_TIMES_USED, less = RETAIN_LESS_BYTES >> HZ_GRANULE_SHIFT;
   uint64_t base =
-      hz_clamp(filled > less ? filled - less : 0, least, RETAIN_MOST_BYTES >> HZ_GRANULE_SHIFT);
+      hz_clamp(twice > less ? twice - less : 0, least, RETAIN_MOST_BYTES >> HZ_GRANULE_SHIFT);
   uint64_t high = hz_max(S->high[0], S->high[1]);
   uint64_t share = filled / CREDIT_SHARE_OF_USED;
   uint64_t fallen = high > filled ? high - filled : 0;
