@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_OTHERS 20000u
+#define MOST_OTHERS 80000u // more than any cache holds
 #define OTHERS_BYTES ((size_t)96 << 20)
 
 void *(*volatile do_malloc)(size_t) = malloc;
