@@ -48,7 +48,6 @@ void frees_everything(size_t count, size_t largest, Order order) {
   std::mt19937_64 random(7);
   std::vector<void *> blocks(count);
   memset(blocks.data(), 0, count * sizeof(void *));
-  malloc_trim(0);
   a_thousand_calls();
   size_t floor = rss_kib();
   for (void *&p : blocks) {
