@@ -370,6 +370,10 @@ static bool is_valid(struct hz4_central *c, unsigned shard, unsigned cls) {
     }
   }
   valid = valid && free == c->free_blocks;
+  if (c->taking != 0) {
+    const struct hz4_span *s = hz4_span_at(c->taking - 1);
+    valid = valid && s->cls == cls && s->shard == shard && s->bucket != HZ4_BUCKET_NONE;
+  }
   hz_lock_release(&c->lock, HZ_RANK_CENTRAL);
   return valid;
 }
