@@ -42,12 +42,15 @@ void a_thousand_calls() {
 }
 
 enum class Order { kForward, kBackward, kRandom };
+enum class Floor { kAsItIs, kTrimmed };
 
-void frees_everything(size_t count, size_t largest, Order order) {
+void frees_everything(size_t count, size_t largest, Order order, Floor before = Floor::kAsItIs) {
   a_thousand_calls();
   std::mt19937_64 random(7);
   std::vector<void *> blocks(count);
   memset(blocks.data(), 0, count * sizeof(void *));
+  if (before == Floor::kTrimmed)
+    malloc_trim(0);
   a_thousand_calls();
   size_t floor = rss_kib();
   for (void *&p : blocks) {
@@ -85,6 +88,9 @@ void frees_everything(size_t count, size_t largest, Order order) {
 
 TEST(MemoryReturn, SmallBlocksForward) {
   frees_everything(200000, 2000, Order::kForward);
+}
+TEST(MemoryReturn, SmallBlocksAfterATrim) {
+  frees_everything(200000, 2000, Order::kForward, Floor::kTrimmed);
 }
 TEST(MemoryReturn, SmallBlocksInRandomOrder) {
   frees_everything(200000, 2000, Order::kRandom);

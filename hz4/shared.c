@@ -17,10 +17,14 @@ static unsigned take(unsigned cls, unsigned shard, void **out, unsigned want, un
   return n;
 }
 
-// The last `fresh` of `n` blocks are neighbours in one span, which they keep as it is.
+// The last `fresh` of `n` blocks are neighbours in one span, which they keep as it is. A class that
+// has no other is not worth pages ahead: what many such would not use is a good part of a small
+// heap. Relaxed: a hint.
 static void ahead(unsigned cls, void *const *blocks, unsigned n, unsigned fresh) {
   void *first = blocks[n - fresh];
-  if (hz4_span_at(hz_granule_of(first) - hz4_span_index(cls, first))->zeroed)
+  const struct hz4_span *s = hz4_span_at(hz_granule_of(first) - hz4_span_index(cls, first));
+  unsigned shard = cls < HZ4_MID_FIRST_CLASS ? hz_load_relaxed(&s->shard) : 0;
+  if (s->zeroed && hz_load_relaxed(&hz4_shared_central(cls, shard)->carved_blocks) > s->blocks)
     hz_run_ahead(first, fresh, hz_class_bytes(cls));
 }
 

@@ -26,13 +26,16 @@
 #define WITNESSES_LEAST 4
 // Of the pages of witnesses so many parts of 16 must be resident.
 #define DENSE_PARTS 15
-// Evidence is as old as this many pieces at the most, or as an eighth of the heap.
+// Evidence is as old as this many pieces at the most, or as an eighth of the heap; and it is of a
+// heap that is at least half there.
 #define LOOK_LEAST 64
 #define LOOK_SHARE 8
+#define FALLEN_SHARE 2
 
 // Relaxed throughout: a number that is lost is one wrong answer among many.
 static struct {
   int64_t left;                // pieces until the next look
+  uint64_t level;              // granules that were used at the last
   bool dense;                  // what it said
   uint32_t noted;              // witnesses, ever
   uint64_t witness[WITNESSES]; // offset of the piece from the arena's base, + 1; 0: none
@@ -70,8 +73,10 @@ static bool page_is_there(uint64_t offset) {
 
 // Effect: judges anew. from: offset of a page that nobody was handed yet.
 static void look(uint64_t from) {
-  uint64_t heap = hz_arena_end() * (HZ_GRANULE_BYTES / piece_bytes());
-  hz_store_relaxed(&ahead.left, (int64_t)hz_max(heap / LOOK_SHARE, LOOK_LEAST));
+  uint64_t level = hz_load_relaxed(&hz_arena_state.level);
+  uint64_t pieces = level * (HZ_GRANULE_BYTES / piece_bytes());
+  hz_store_relaxed(&ahead.level, level);
+  hz_store_relaxed(&ahead.left, (int64_t)hz_max(pieces / LOOK_SHARE, LOOK_LEAST));
   if (!page_is_there(from))
     hz_store_relaxed(&ahead.dense, witnesses_are_dense());
   else if (from >> HZ_GRANULE_SHIFT < hz_load_relaxed(&hz_arena_state.huge_first))
@@ -93,8 +98,10 @@ void hz_run_ahead(const void *block, unsigned count, size_t block_bytes) {
   const struct hz_granule *g = &hz_arena.granules[from >> HZ_GRANULE_SHIFT];
   bool first = (from & (HZ_GRANULE_BYTES - 1)) == 0 && hz_load_relaxed(&g->index) == 0;
   int64_t pieces = (int64_t)((to - from) / piece);
+  bool due = hz_sub_relaxed(&ahead.left, pieces) <= 0 ||
+             hz_load_relaxed(&hz_arena_state.level) < hz_load_relaxed(&ahead.level) / FALLEN_SHARE;
   // Of a span's first piece alone nothing can be told.
-  bool looks = hz_sub_relaxed(&ahead.left, pieces) <= 0 && !(first && pieces == 1);
+  bool looks = due && !(first && pieces == 1);
   if (looks)
     look(from);
   if (first) {

@@ -101,6 +101,7 @@ static void crest_at(uint64_t level, uint64_t now_ms) {
 
 void hz_purge_note_level(uint64_t now_ms) {
   uint64_t level = hz_arena_filled();
+  hz_store_relaxed(&S->level, level); // a hint for hz_run_ahead
   period_roll(now_ms);
   if (level <= S->trough) {
     S->trough = level;

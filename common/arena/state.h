@@ -60,6 +60,7 @@ struct hz_arena_state {
   uint64_t holes; // granules below `end` that are not ours: somebody else's, or lost
   uint64_t used, peak_used;
   uint64_t empty;  // of `used`: purged by their holders, who keep the addresses
+  uint64_t level;  // used - empty, as purge.c was told last; also read without the lock
   uint64_t coming; // wanted by threads that are growing: they count against the memory limit
   struct hz_free_index free;
 
