@@ -403,7 +403,8 @@ static void span_settle(struct hz3_central *c, unsigned cls, struct hz3_span *s,
 }
 
 // A place in one span while blocks of a batch come back to it: neighbours in a batch are often
-// neighbours there, so that a word of bits is written, and the span settled, once for many.
+// neighbours there, so that a word of bits is written, and the span settled, once for many. All
+// that takes its address is inlined, so that it lives in registers.
 struct cursor {
   struct hz3_span *span;
   char *start;
@@ -423,7 +424,7 @@ static const struct hz_granule *record_holding(unsigned cls, const void *p, enum
   return record;
 }
 
-static void cursor_to_word(struct cursor *at, unsigned word) {
+HZ_INLINE void cursor_to_word(struct cursor *at, unsigned word) {
   if (at->word != NO_WORD)
     at->bits[at->word] = at->value;
   at->value = at->bits[word]; // NOLINT(clang-analyzer-core.NullDereference): there is a span
@@ -432,7 +433,8 @@ static void cursor_to_word(struct cursor *at, unsigned word) {
     at->span->first_word = (uint16_t)word;
 }
 
-static void cursor_leave(struct cursor *at, struct hz3_central *c, unsigned cls, uint32_t *empty) {
+HZ_INLINE void cursor_leave(struct cursor *at, struct hz3_central *c, unsigned cls,
+                            uint32_t *empty) {
   if (at->bytes == 0)
     return;
   at->bits[at->word] = at->value;
@@ -442,7 +444,7 @@ static void cursor_leave(struct cursor *at, struct hz3_central *c, unsigned cls,
   span_settle(c, cls, at->span, empty);
 }
 
-static void cursor_enter(struct cursor *at, uint64_t granule, unsigned cls) {
+HZ_INLINE void cursor_enter(struct cursor *at, uint64_t granule, unsigned cls) {
   at->start = hz_granule_address(granule);
   at->bytes = (uintptr_t)hz3_shape[cls].span_granules << HZ_GRANULE_SHIFT;
   at->span = hz3_span_of(granule);

@@ -214,39 +214,38 @@ struct batch {
 // number of the granule in it.
 HZ_INLINE unsigned give_stretch(struct hz4_central *c, unsigned cls, struct hz4_span *s,
                                 unsigned index, void *const *blocks, unsigned n, bool leave) {
-  uint64_t granule = hz_granule_of(blocks[0]);
-  uint32_t limit16 = hz_load_relaxed(&hz_arena.granules[granule].limit16);
+  uint64_t granule = hz_granule_of(blocks[0]), *bits = s->bits;
+  uint32_t before = index << HZ_GRANULE_SHIFT; // in the span
+  uint32_t limit = hz_load_relaxed(&hz_arena.granules[granule].limit16) * 16;
   uint8_t *custody = HZ_FAST ? NULL : hz4_custody_bytes(cls, granule);
-  uint64_t *bits = s->bits;
+  uintptr_t start = (uintptr_t)hz_granule_address(granule), in_granule;
   unsigned shift = hz4_custody_shift(cls), least = s->hint, i = 0;
-  // The word of bits that is worked on stays in a register: neighbours wait for no store.
-  unsigned at_word = 0;
-  uint64_t word = bits[0];
-  do {
-    void *p = blocks[i];
-    uint32_t in_granule = (uint32_t)((uintptr_t)p & (HZ_GRANULE_BYTES - 1));
-    uint32_t offset = index << HZ_GRANULE_SHIFT | in_granule;
+  // The word of bits that is worked on stays in a register: neighbours wait for no store. It
+  // is the one at `place`, to begin with nobody's.
+  uint64_t none = 0, word = none, *place = &none;
+  while (i < n && (in_granule = (uintptr_t)blocks[i] - start) < HZ_GRANULE_BYTES) {
+    uint32_t offset = before | (uint32_t)in_granule;
     unsigned at;
-    if (HZ_UNLIKELY(!hz4_block_at(cls, offset, &at) || offset / 16 >= limit16))
-      hz_fail_invalid_free(p, hz_class_bytes(cls), hz4_api());
+    if (HZ_UNLIKELY(!hz4_block_at(cls, offset, &at) || offset >= limit))
+      hz_fail_invalid_free(blocks[i], hz_class_bytes(cls), hz4_api());
     if (!HZ_FAST && leave) {
       if (HZ_UNLIKELY(hz_load_relaxed(&custody[in_granule >> shift]) != 0))
-        hz_fail_double_free(p, hz_class_bytes(cls), hz4_api());
+        hz_fail_double_free(blocks[i], hz_class_bytes(cls), hz4_api());
       hz_store_relaxed(&custody[in_granule >> shift], (uint8_t)1);
     }
-    unsigned w = at / 64;
-    if (w != at_word) {
-      bits[at_word] = word;
-      at_word = w;
-      word = bits[w];
+    if (&bits[at / 64] != place) {
+      *place = word;
+      place = &bits[at / 64];
+      word = *place;
+      least = (unsigned)hz_min(least, at / 64);
     }
     uint64_t bit = (uint64_t)1 << (at % 64);
     if (HZ_UNLIKELY(word & bit))
-      hz_fail_double_free(p, hz_class_bytes(cls), hz4_api());
+      hz_fail_double_free(blocks[i], hz_class_bytes(cls), hz4_api());
     word |= bit;
-    least = (unsigned)hz_min(least, w);
-  } while (++i < n && hz_granule_of(blocks[i]) == granule);
-  bits[at_word] = word;
+    i++;
+  }
+  *place = word;
   s->hint = (uint16_t)least;
   s->free = (uint16_t)(s->free + i);
   hz_store_relaxed(&c->free_blocks, c->free_blocks + i); // read without the lock as a hint
