@@ -155,7 +155,7 @@ ssize_t asleep_above_floor() {
 TEST(MemoryReturn, ThreadsThatSleepHoldLittle) {
   constexpr ssize_t kLive = ssize_t{kSleepers} * kEach * 136 / 1024;
   a_thousand_calls();
-  std::vector<ssize_t> held(21);
+  std::vector<ssize_t> held(41);
   for (ssize_t &kib : held)
     kib = asleep_above_floor();
   std::sort(held.begin(), held.end());
