@@ -354,8 +354,7 @@ unsigned hz3_span_take(unsigned heap, unsigned cls, void **out, unsigned want) {
   bool zeroed;
   if (n == 0)
     n = central_open(heap, cls, end, want, &zeroed, &carved);
-  // A class that has no other span is not worth pages ahead: what many such would not use is a good
-  // part of a small heap. Relaxed: a hint.
+  // Relaxed: a hint.
   if (carved.count != 0 && hz_load_relaxed(&c->spans) > 1)
     hz_run_ahead(carved.first, carved.count, hz_class_bytes(cls));
   if (n < want)

@@ -17,9 +17,8 @@ static unsigned take(unsigned cls, unsigned shard, void **out, unsigned want, un
   return n;
 }
 
-// The last `fresh` of `n` blocks are neighbours in one span, which they keep as it is. A class that
-// has no other is not worth pages ahead: what many such would not use is a good part of a small
-// heap. Relaxed: a hint.
+// The last `fresh` of `n` blocks are neighbours in one span, which they keep as it is. Where more
+// was carved than one holds there is another. Relaxed: a hint.
 static void ahead(unsigned cls, void *const *blocks, unsigned n, unsigned fresh) {
   void *first = blocks[n - fresh];
   const struct hz4_span *s = hz4_span_at(hz_granule_of(first) - hz4_span_index(cls, first));

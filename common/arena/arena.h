@@ -109,7 +109,8 @@ uint64_t hz_runs_returned(void);
 // handed out, are about to be: where the program writes what it gets (ahead.c) their pages, and
 // those of the span up to the next few, may be made resident in one call (a system call: hold no
 // lock). Nothing that can be read changes. Requires: the caller holds the blocks, and the granules
-// up to the end of their span.
+// up to the end of their span; their class has another span, or what many classes would not use is
+// a good part of a small heap.
 void hz_run_ahead(const void *block, unsigned count, size_t block_bytes);
 
 // Effect: takes a run back (or the part of one: any granules that the caller holds). Sets its
