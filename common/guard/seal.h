@@ -12,6 +12,8 @@
 #include "common/guard/guard.h"
 #include "common/sync/lock.h"
 
+HZ_EXTERN_C_BEGIN
+
 // ---- states and families
 
 // Which calls belong together: malloc and free; new and delete; new[] and delete[].
@@ -270,5 +272,7 @@ HZ_INLINE bool hz_is_zero(void *p, size_t bytes) {
   any |= other;
   return (any[0] | any[1]) == 0;
 }
+
+HZ_EXTERN_C_END
 
 #endif // HZ_COMMON_GUARD_SEAL_H_
