@@ -1,6 +1,6 @@
 #!/bin/sh
 # The hot paths' instructions on success, counted up to the first return that the straight line reaches.
-#   fast_path_test.sh LIBRARY MOST_MALLOC MOST_FREE
+#   fast_path_test.sh LIBRARY MOST_MALLOC MOST_FREE MOST_SIZED_DELETE
 set -u
 library=$1
 count() {
@@ -22,7 +22,7 @@ x86_64) ;;
   ;;
 esac
 status=0
-for pair in "malloc $2" "free $3"; do
+for pair in "malloc $2" "free $3" "_ZdlPvm $4"; do
   name=${pair% *} most=${pair#* }
   n=$(count "$name")
   echo "$name: $n instructions, $most allowed"

@@ -182,7 +182,7 @@ HZ_NOINLINE void hz3_free_sized_slow(void *p, size_t align, size_t bytes, enum h
   if (p == NULL)
     return;
   size_check(p, align, bytes, api);
-  hz3_free_as(p, 0, 0, 0, api);
+  hz3_free_as(p, false, 0, 0, 0, api);
 }
 
 // ---- realloc ----

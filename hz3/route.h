@@ -78,9 +78,10 @@ HZ_INLINE void *hz3_block_alloc(size_t bytes, enum hz_api api) {
   return HZ_LIKELY(p != NULL) ? p : hz3_alloc_slow(bytes, api);
 }
 
-// What free and sized delete share. `wanted` is the class the caller believes in (of his set), 0 if
-// he says nothing.
-HZ_INLINE void hz3_free_as(void *p, size_t wanted, size_t align, size_t bytes, enum hz_api api) {
+// What free and sized delete share. sized (a constant): the caller believes in class `wanted`, of
+// his set.
+HZ_INLINE void hz3_free_as(void *p, bool sized, size_t wanted, size_t align, size_t bytes,
+                           enum hz_api api) {
   const struct hz_granule *record;
   struct hz3_cache *c = hz3_self.cache;
   void **top;
@@ -91,14 +92,15 @@ HZ_INLINE void hz3_free_as(void *p, size_t wanted, size_t align, size_t bytes, e
     goto slow;
   record = &hz_arena.granules[granule];
   tag = HZ3_PEEK(record->tag);
+  if (sized && HZ_UNLIKELY(wanted != tag) && !hz_class_same_size(wanted, tag))
+    goto slow;
   top = HZ3_PEEK(c->tops[tag]);
   // A tag that is no class has a bin that is full.
   if (HZ_UNLIKELY(top[1] == HZ3_FULL))
     goto slow;
   if (!HZ_FAST) {
     uint32_t at = hz3_offset_in_span(record, offset);
-    if (HZ_UNLIKELY(!hz3_is_block(record, at, tag) || *top == p ||
-                    (wanted != 0 && wanted != tag && !hz_class_same_size(wanted, tag))))
+    if (HZ_UNLIKELY(!hz3_is_block(record, at, tag) || *top == p))
       goto slow;
   }
   top[1] = p;
@@ -107,14 +109,14 @@ HZ_INLINE void hz3_free_as(void *p, size_t wanted, size_t align, size_t bytes, e
     c->counts.frees[hz3_part_of(tag)]++;
   return;
 slow:
-  if (wanted == 0)
+  if (!sized)
     hz3_free_slow(p, api);
   else
     hz3_free_sized_slow(p, align, bytes, api);
 }
 
 HZ_INLINE void hz3_block_free(void *p, enum hz_api api) {
-  hz3_free_as(p, 0, 0, 0, api);
+  hz3_free_as(p, false, 0, 0, 0, api);
 }
 
 // The rest of the surface on plain blocks (route.c).
@@ -160,7 +162,7 @@ HZ_INLINE void hz3_free_sized(void *p, size_t align, size_t bytes, enum hz_api a
   // Sizes and alignments beyond the common case are looked at out of line.
   bool plain = align <= HZ_MIN_ALIGN_BYTES && bytes <= HZ_CLASS_MAX_BYTES;
   if (HZ_LIKELY(plain))
-    hz3_free_as(p, hz_class_by(hz3_self.classes, bytes), align, bytes, api);
+    hz3_free_as(p, true, hz_class_by(hz3_self.classes, bytes), align, bytes, api);
   else
     hz3_free_sized_slow(p, align, bytes, api);
 }
