@@ -4,7 +4,8 @@
 #   fast_path_test.sh LIBRARY THREAD_MALLOC THREAD_FREE CPU_MALLOC CPU_FREE     (the most allowed)
 #                             THREAD_NEW THREAD_DELETE CPU_NEW CPU_DELETE
 # Per thread: the straight line to the first ret. Per CPU: the straight line to the jump that the low
-# bit of the thread's word takes (test $0x1, ...; jne), and from there to a ret.
+# bit of the thread's word takes (test $0x1, ...; jne), and from there to a ret; a jump over what leaves
+# for another function is taken.
 set -u
 if [ "$(uname -m)" != x86_64 ]; then
   echo "counted on x86-64 only"
@@ -26,9 +27,12 @@ cpu() {
         if (op[i] == "test" && arg[i] ~ /^\$0x1,/ && op[i + 1] == "jne")
           break
       n = i + 1
-      for (j = at[arg[i + 1]]; j <= NR; j++) {
+      for (j = at[arg[i + 1]]; j <= NR;) {
         n++
         if (op[j] ~ /^ret/) { print n; exit }
+        for (k = j + 1; op[k] !~ /^(j|ret)/; k++)
+          ;
+        j = op[j] ~ /^j/ && op[k] == "jmp" ? at[arg[j]] : j + 1
       }
     }'
 }

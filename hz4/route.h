@@ -36,6 +36,7 @@ HZ_EXTERN_C_BEGIN
 void *hz4_alloc_slow(size_t bytes, enum hz_api api);
 void *hz4_class_slow(unsigned cls, enum hz_api api); // of hz4_class_alloc
 void hz4_free_slow(void *p, enum hz_api api);
+void hz4_free_full(void *p, intptr_t bin, enum hz_api api); // its bin is full
 void hz4_free_sized_slow(void *p, size_t align, size_t bytes, enum hz_api api);
 
 // A word that others may write while we read it, on the hot path. Plain, because the compiler folds
@@ -118,10 +119,13 @@ HZ_INLINE void hz4_route_free_as(void *p, bool sized, intptr_t wanted, size_t al
     goto slow; // one of another set too
   cache = hz4_self.cache;
   if (HZ_LIKELY(!(cache & 1))) {
-    // What is no class has a bin that is full for ever, so that it needs no test of its own.
     void **top = *hz4_bin((struct hz4_cache *)cache, bin);
-    if (HZ_UNLIKELY(hz4_top_is_full(top)) ||
-        (!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p) || *top == p)))
+    // What is no class has a bin that is full for ever, so that it needs no test of its own.
+    if (HZ_UNLIKELY(hz4_top_is_full(top))) {
+      hz4_free_full(p, bin, api);
+      return;
+    }
+    if (!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p) || *top == p))
       goto slow;
     top[1] = p;
     *hz4_bin_again((struct hz4_cache *)cache, bin) = top + 1;
