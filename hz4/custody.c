@@ -6,20 +6,19 @@
 #include "hz4/self.h"
 
 #define INSIDE_CLASS HZ4_CUSTODY_INSIDE_CLASS
-#define INSIDE_SHIFT HZ4_CUSTODY_INSIDE_SHIFT
-#define INSIDE_BYTES (HZ_GRANULE_BYTES >> INSIDE_SHIFT)
-_Static_assert(INSIDE_BYTES == 64, "one line");
+#define INSIDE_BYTES HZ_LINE_BYTES
 
-HZ_INLINE uint8_t *byte_of(bool inside, unsigned shift, const void *p) {
+HZ_INLINE uint8_t *byte_of(bool inside, uint64_t factor, const void *p) {
   struct hz4_span *d = hz4_span_at(hz_granule_of(p));
   uint8_t *bytes = inside ? (uint8_t *)(d + 1) : d->array;
-  return &bytes[((uintptr_t)p & (HZ_GRANULE_BYTES - 1)) >> shift];
+  uint64_t in_granule = (uintptr_t)p & (HZ_GRANULE_BYTES - 1);
+  return &bytes[(uint64_t)((unsigned __int128)factor * in_granule >> 64)];
 }
 
 HZ_INLINE void leave(bool inside, unsigned cls, void *const *blocks, unsigned n) {
-  unsigned shift = hz4_custody_shift(cls);
+  uint64_t factor = hz4_custody_factor(cls);
   for (unsigned i = 0; i < n; i++) {
-    uint8_t *byte = byte_of(inside, shift, blocks[i]);
+    uint8_t *byte = byte_of(inside, factor, blocks[i]);
     if (HZ_UNLIKELY(hz_load_relaxed(byte) != 0))
       hz_fail_double_free(blocks[i], hz_class_bytes(cls), hz4_api());
     hz_store_relaxed(byte, (uint8_t)1);
@@ -27,9 +26,9 @@ HZ_INLINE void leave(bool inside, unsigned cls, void *const *blocks, unsigned n)
 }
 
 HZ_INLINE void enter(bool inside, unsigned cls, void *const *blocks, unsigned n) {
-  unsigned shift = hz4_custody_shift(cls);
+  uint64_t factor = hz4_custody_factor(cls);
   for (unsigned i = 0; i < n; i++)
-    hz_store_relaxed(byte_of(inside, shift, blocks[i]), (uint8_t)0);
+    hz_store_relaxed(byte_of(inside, factor, blocks[i]), (uint8_t)0);
 }
 
 void hz4_custody_leave_checked(unsigned cls, void *const *blocks, unsigned n) {
@@ -47,7 +46,7 @@ void hz4_custody_enter_checked(unsigned cls, void *const *blocks, unsigned n) {
 }
 
 // Effect: the granule has an array of `need` bytes, all 0. The one it had from an earlier span
-// serves if it is long enough.
+// serves if it is long enough, else it is lost: powers of two, so that few are.
 static bool array_open(struct hz4_span *d, uint32_t need) {
   if (d->array && d->array_bytes >= need) {
     memset(d->array, 0, need);
@@ -66,7 +65,7 @@ bool hz4_custody_open_checked(unsigned cls, uint64_t granule, unsigned count) {
     struct hz4_span *d = hz4_span_at(granule + i);
     if (cls >= INSIDE_CLASS)
       memset(d + 1, 0, INSIDE_BYTES);
-    else if (!array_open(d, (uint32_t)(HZ_GRANULE_BYTES >> hz4_custody_shift(cls))))
+    else if (!array_open(d, (uint32_t)(HZ_GRANULE_BYTES >> hz_log2_floor(hz_class_bytes(cls)))))
       return false;
   }
   return true;

@@ -6,13 +6,13 @@
 // the block: relaxed, since the depot and the spans' locks order one holder after the other.
 // Variant `fast` leaves all of it out.
 //
-//   0  with an owner's bins, or with the program        leave ──> 1        (1 already: a double
-//   free) 1  in the depot, or free in its span                enter ──> 0
+//   0  with an owner's bins, or with the program        leave ──> 1    (1 already: a double free)
+//   1  in the depot, or free in its span                enter ──> 0
 //
 // Where the byte is, by arithmetic alone (no span is looked up):
-//   blocks of 1 KiB and more    side of the granule + 64 + (offset in granule) / 1024
-//   below                       an array of each granule: descriptor.array + ((offset in granule)
-//   >> log2(size))
+//   Small, above 64 blocks a span    an array of the granule: descriptor.array + block's number
+//   Small, up to 64                  side of the granule + 64 + block's number
+//   Mid                              side of the granule + 64 + (offset in granule) / 1024
 #ifndef HZ4_CUSTODY_H_
 #define HZ4_CUSTODY_H_
 
@@ -25,14 +25,13 @@ HZ_EXTERN_C_BEGIN
 
 // From this class on the bytes lie in the side of the granule itself.
 #define HZ4_CUSTODY_INSIDE_CLASS 53u
-#define HZ4_CUSTODY_INSIDE_SHIFT 10u
 
-// Starts of blocks of a class lie at least so far apart (log2).
-HZ_INLINE unsigned hz4_custody_shift(unsigned cls) {
-  return cls >= HZ4_CUSTODY_INSIDE_CLASS ? HZ4_CUSTODY_INSIDE_SHIFT
-                                         : hz_log2_floor(hz_class_bytes(cls));
+// Returns: what the offset of a block in its granule is multiplied by; the high word of the product
+// is the number of its byte there. Of Small, whose spans are one granule each: the block's number.
+HZ_INLINE uint64_t hz4_custody_factor(unsigned cls) {
+  return cls < HZ4_MID_FIRST_CLASS ? hz4_reciprocals[HZ4_NO_BINS + cls] : UINT64_MAX / 1024 + 1;
 }
-// Returns: the bytes of a granule of that class, by (offset in the granule) >> shift.
+// Returns: the bytes of a granule of that class.
 HZ_INLINE uint8_t *hz4_custody_bytes(unsigned cls, uint64_t granule) {
   struct hz4_span *d = hz4_span_at(granule);
   return cls >= HZ4_CUSTODY_INSIDE_CLASS ? (uint8_t *)(d + 1) : d->array;

@@ -19,6 +19,12 @@ struct hz4_central hz4_small_central[HZ4_SHARDS_MAX][HZ4_MID_FIRST_CLASS];
 _Static_assert(HZ4_MAGAZINE_BYTES * 8 == HZ_GRANULE_BYTES / HZ_MIN_ALIGN_BYTES,
                "a piece has a bit for every block of a one-granule span");
 
+// Returns: the span of a block, one granule as all of Small's; names the fault when it is of
+// another class.
+HZ_INLINE struct hz4_span *span_of(unsigned cls, const void *p) {
+  return hz4_span_at(hz_granule_of(p) - hz4_span_index(cls, p));
+}
+
 static unsigned words_of(const struct hz4_span *s) {
   return (s->blocks + 63u) / 64;
 }
@@ -209,47 +215,58 @@ struct batch {
   uint32_t whole; // spans, linked by next: granule + 1
 };
 
-// Effect: the first of the blocks and those behind it that lie in the same granule are free again.
-// Returns: how many; their span is settled once for all. Requires: s is their span, index the
-// number of the granule in it.
-HZ_INLINE unsigned give_stretch(struct hz4_central *c, unsigned cls, struct hz4_span *s,
-                                unsigned index, void *const *blocks, unsigned n, bool leave) {
-  uint64_t granule = hz_granule_of(blocks[0]), *bits = s->bits;
-  uint32_t before = index << HZ_GRANULE_SHIFT; // in the span
+// Effect: the first of the blocks and those behind it that lie in the same span are free again.
+// Returns: how many; the span is settled once for all. Requires: s is the first's span.
+HZ_INLINE unsigned give_stretch(struct hz4_span *s, unsigned cls, void *const *blocks, unsigned n,
+                                bool leave) {
+  uint64_t granule = hz4_span_granule(s), reciprocal = hz4_reciprocals[HZ4_NO_BINS + cls];
   uint32_t limit = hz_load_relaxed(&hz_arena.granules[granule].limit16) * 16;
   uint8_t *custody = HZ_FAST ? NULL : hz4_custody_bytes(cls, granule);
-  uintptr_t start = (uintptr_t)hz_granule_address(granule), in_granule;
-  unsigned shift = hz4_custody_shift(cls), least = s->hint, i = 0;
-  // The word of bits that is worked on stays in a register: neighbours wait for no store. It
-  // is the one at `place`, to begin with nobody's.
-  uint64_t none = 0, word = none, *place = &none;
-  while (i < n && (in_granule = (uintptr_t)blocks[i] - start) < HZ_GRANULE_BYTES) {
-    uint32_t offset = before | (uint32_t)in_granule;
-    unsigned at;
-    if (HZ_UNLIKELY(!hz4_block_at(cls, offset, &at) || offset >= limit))
-      hz_fail_invalid_free(blocks[i], hz_class_bytes(cls), hz4_api());
+  uintptr_t start = (uintptr_t)hz_granule_address(granule);
+  void *const *block = blocks, *const *end = blocks + n;
+  // The word of bits that is worked on stays in a register: neighbours wait for no store.
+  uint64_t *bits = s->bits, word = 0, at_word = UINT64_MAX;
+  for (; block != end; block++) {
+    uint64_t offset = (uintptr_t)*block - start;
+    if (offset >= HZ_GRANULE_BYTES)
+      break;
+    // High word: the block's number. Low word: whether it begins there (span.h).
+    unsigned __int128 product = (unsigned __int128)reciprocal * offset;
+    uint64_t at = (uint64_t)(product >> 64);
+    HZ_IN_REGISTER(at);
+    if (HZ_UNLIKELY((uint64_t)product >= reciprocal || offset >= limit))
+      hz_fail_invalid_free(*block, hz_class_bytes(cls), hz4_api());
     if (!HZ_FAST && leave) {
-      if (HZ_UNLIKELY(hz_load_relaxed(&custody[in_granule >> shift]) != 0))
-        hz_fail_double_free(blocks[i], hz_class_bytes(cls), hz4_api());
-      hz_store_relaxed(&custody[in_granule >> shift], (uint8_t)1);
+      if (HZ_UNLIKELY(hz_load_relaxed(&custody[at]) != 0))
+        hz_fail_double_free(*block, hz_class_bytes(cls), hz4_api());
+      hz_store_relaxed(&custody[at], (uint8_t)1);
     }
-    if (&bits[at / 64] != place) {
-      *place = word;
-      place = &bits[at / 64];
-      word = *place;
-      least = (unsigned)hz_min(least, at / 64);
+    if (at / 64 != at_word) {
+      if (at_word != UINT64_MAX)
+        bits[at_word] = word;
+      at_word = at / 64;
+      word = bits[at_word];
+      s->hint = (uint16_t)hz_min(s->hint, at_word);
     }
-    uint64_t bit = (uint64_t)1 << (at % 64);
-    if (HZ_UNLIKELY(word & bit))
-      hz_fail_double_free(blocks[i], hz_class_bytes(cls), hz4_api());
-    word |= bit;
-    i++;
+    uint64_t without = word;
+    word |= (uint64_t)1 << (at % 64);
+    if (HZ_UNLIKELY(word == without))
+      hz_fail_double_free(*block, hz_class_bytes(cls), hz4_api());
   }
-  *place = word;
-  s->hint = (uint16_t)least;
-  s->free = (uint16_t)(s->free + i);
-  hz_store_relaxed(&c->free_blocks, c->free_blocks + i); // read without the lock as a hint
-  return i;
+  bits[at_word] = word;
+  n = (unsigned)(block - blocks);
+  s->free = (uint16_t)(s->free + n);
+  return n;
+}
+
+// Not inlined: so all that the loop needs is in registers.
+static HZ_NOINLINE unsigned give_shared(struct hz4_span *s, unsigned cls, void *const *blocks,
+                                        unsigned n) {
+  return give_stretch(s, cls, blocks, n, false);
+}
+static HZ_NOINLINE unsigned give_leaving(struct hz4_span *s, unsigned cls, void *const *blocks,
+                                         unsigned n) {
+  return give_stretch(s, cls, blocks, n, true);
 }
 
 // Blocks freed in any order lie each in a span of its own, whose lines are far: they are asked for
@@ -262,28 +279,31 @@ HZ_INLINE void look_ahead(unsigned cls, void *const *blocks, unsigned i, unsigne
   __builtin_prefetch(hz4_span_at(hz_granule_of(blocks[i + AHEAD_DESCRIPTOR])), 1);
   uint64_t granule = hz_granule_of(blocks[i + AHEAD_BYTES]);
   const struct hz4_span *s = hz4_span_at(granule);
-  uint32_t at = (uint32_t)((uintptr_t)blocks[i + AHEAD_BYTES] & (HZ_GRANULE_BYTES - 1));
+  uint32_t offset = (uint32_t)((uintptr_t)blocks[i + AHEAD_BYTES] & (HZ_GRANULE_BYTES - 1));
+  unsigned at = hz4_block_index(cls, offset);
   if (!HZ_FAST)
-    __builtin_prefetch(hz4_custody_bytes(cls, granule) + (at >> hz4_custody_shift(cls)), 1);
+    __builtin_prefetch(hz4_custody_bytes(cls, granule) + at, 1);
   if (s->bits)
-    __builtin_prefetch(&s->bits[hz4_block_index(cls, at) / 64], 1);
+    __builtin_prefetch(&s->bits[at / 64], 1);
 }
 
 // Effect: the blocks of spans of the shard go back, the others are left. Lock held. Neighbours in a
 // batch are often neighbours in a span.
-HZ_INLINE void give_locked(struct hz4_central *c, unsigned shard, unsigned cls, struct batch *b,
-                           bool leave) {
+static void give_locked(struct hz4_central *c, unsigned shard, unsigned cls, struct batch *b,
+                        bool leave) {
   void *const *blocks = b->blocks; // which left[] may be: it is read before it is written
   unsigned n = b->n;
   for (unsigned i = 0; i < n;) {
     look_ahead(cls, blocks, i, n);
-    unsigned index = hz4_span_index(cls, blocks[i]);
-    struct hz4_span *s = hz4_span_at(hz_granule_of(blocks[i]) - index);
+    struct hz4_span *s = span_of(cls, blocks[i]);
     if (HZ_UNLIKELY(hz_load_relaxed(&s->shard) != shard)) {
       b->left[b->lefts++] = blocks[i++];
       continue;
     }
-    i += give_stretch(c, cls, s, index, blocks + i, n - i, leave);
+    unsigned part =
+        leave ? give_leaving(s, cls, blocks + i, n - i) : give_shared(s, cls, blocks + i, n - i);
+    i += part;
+    hz_store_relaxed(&c->free_blocks, c->free_blocks + part); // read without the lock as a hint
     if (settle(c, s)) {
       s->next = b->whole;
       b->whole = (uint32_t)hz4_span_granule(s) + 1;
@@ -295,15 +315,11 @@ HZ_INLINE void give_locked(struct hz4_central *c, unsigned shard, unsigned cls, 
 // Effect: as many of the batch as have their spans in the shard of the first block's go back,
 // brought by one who works on shard `from`.
 static void give_some(unsigned cls, unsigned from, struct batch *b, bool leave) {
-  uint64_t granule = hz_granule_of(b->blocks[0]) - hz4_span_index(cls, b->blocks[0]);
-  unsigned shard = hz_load_relaxed(&hz4_span_at(granule)->shard);
+  unsigned shard = hz_load_relaxed(&span_of(cls, b->blocks[0])->shard);
   struct hz4_central *c = &hz4_small_central[shard][cls];
   b->lefts = b->whole = 0;
   hz_lock_acquire(&c->lock, HZ_RANK_CENTRAL);
-  if (leave)
-    give_locked(c, shard, cls, b, true);
-  else
-    give_locked(c, shard, cls, b, false);
+  give_locked(c, shard, cls, b, leave);
   bool own = shard == HZ4_SMALL_SHARD(from);
   hz_store_relaxed(&c->loyal, hz_loyal_after(c->loyal, b->n - b->lefts, own));
   if (own)
@@ -345,11 +361,8 @@ bool hz4_small_is_near(unsigned cls, unsigned shard, void *const *blocks, unsign
   shard = HZ4_SMALL_SHARD(shard);
   if (n < NEAR_SAMPLE)
     return false;
-  for (unsigned i = 0; i < NEAR_SAMPLE; i++) {
-    const void *p = blocks[i * n / NEAR_SAMPLE];
-    uint64_t first = hz_granule_of(p) - hz4_span_index(cls, p);
-    own += hz_load_relaxed(&hz4_span_at(first)->shard) == shard;
-  }
+  for (unsigned i = 0; i < NEAR_SAMPLE; i++)
+    own += hz_load_relaxed(&span_of(cls, blocks[i * n / NEAR_SAMPLE])->shard) == shard;
   return own >= NEAR_LEAST;
 }
 

@@ -371,6 +371,11 @@ TEST_F(SmallShards, PagesComeAheadFromTheSecondSpanOn) {
     hz4_shared_leave(written, kShard, &blocks[i], 50, 0);
 }
 
+TEST(SmallIndex, EverySpanIsOneGranule) {
+  for (unsigned cls = HZ_CLASS_FIRST; cls < HZ4_MID_FIRST_CLASS; cls++)
+    EXPECT_EQ(hz_class_layout_table[cls].span_granules, 1u) << cls;
+}
+
 TEST(SmallIndex, ReciprocalsDivideExactly) {
   ASSERT_TRUE(hz4_init());
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++) {

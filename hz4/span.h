@@ -82,13 +82,6 @@ HZ_INLINE bool hz4_is_block_start(intptr_t bin, uint32_t offset) {
 HZ_INLINE unsigned hz4_block_index(unsigned cls, uint32_t offset) {
   return (unsigned)((unsigned __int128)hz4_reciprocals[HZ4_NO_BINS + cls] * offset >> 64);
 }
-// Both by one multiplication. Returns: whether a block starts there; *index its number.
-HZ_INLINE bool hz4_block_at(unsigned cls, uint32_t offset, unsigned *index) {
-  uint64_t r = hz4_reciprocals[HZ4_NO_BINS + cls];
-  unsigned __int128 product = (unsigned __int128)r * offset;
-  *index = (unsigned)(product >> 64);
-  return (uint64_t)product < r;
-}
 
 // The spans of one class.
 struct hz4_central {
