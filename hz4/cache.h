@@ -1,7 +1,7 @@
 // A cache: the bins of one owner, a thread or a CPU.
 //
 // Owns: the layout. Who may write: a thread's cache, its thread alone; a CPU's cache, `top`,
-// `prev`, `spare` and `debt` by restartable sequences on that CPU (the first two by drains also),
+// `prev`, `spare` and `debt` by restartable sequences on that CPU (the first three by drains also),
 // the rest by relaxed atomics. Everybody may read (statistics).
 //
 //   top[cls] ──▶ the loaded magazine
@@ -30,6 +30,10 @@ HZ_EXTERN_C_BEGIN
 #define HZ4_CACHE_SHIFT 12
 #define HZ4_CACHE_BYTES ((size_t)1 << HZ4_CACHE_SHIFT)
 
+// So many empty magazines an owner keeps: 64 KiB, the half of what a Small class's bin and stack
+// may fill.
+#define HZ4_SPARES_MAX 128u
+
 enum hz4_trend { HZ4_TREND_NONE, HZ4_TREND_MISS, HZ4_TREND_FLUSH };
 
 struct hz4_cache {
@@ -39,11 +43,10 @@ struct hz4_cache {
   void **never[2];
   void **top[HZ_CLASS_COUNT];
   void **prev[HZ_CLASS_COUNT];
-  struct hz4_magazine *spare; // an empty magazine, or NULL; a thread's: a stack of them
-  int64_t debt;               // of depot bytes, not yet told to the common counter
+  void **spare; // empty magazines, a stack as prev's, which counts magazines; NULL for none
+  int64_t debt; // of depot bytes, not yet told to the common counter
   uint64_t reserved;
   uint64_t last_ms;              // of the last exchange
-  uint32_t spares;               // a thread's: how many
   uint16_t cap[HZ_CLASS_COUNT];  // half of what bin and stack may hold, and of the next magazine
                                  // opened as much as fits; 0 = class not in use here
   uint8_t trend[HZ_CLASS_COUNT]; // enum hz4_trend: the last exchange
@@ -82,6 +85,14 @@ HZ_INLINE void ***hz4_bin(struct hz4_cache *c, intptr_t bin) {
 HZ_INLINE void ***hz4_bin_again(struct hz4_cache *c, intptr_t bin) {
   __asm__("" : "+r"(bin));
   return hz4_bin(c, bin);
+}
+
+// Whether the owner may keep one more empty magazine. A look: where CPUs own caches it may be
+// another's the next moment.
+HZ_INLINE bool hz4_spare_has_room(const struct hz4_cache *c) {
+  void **head = hz_load_relaxed(&c->spare);
+  return head == NULL || (head != HZ4_TOP_STOPPED &&
+                          hz_load_relaxed(&hz4_magazine_of(head)->stacked) < HZ4_SPARES_MAX);
 }
 
 // The cache of threads that have none: every bin is empty and full.

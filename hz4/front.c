@@ -143,6 +143,13 @@ void hz4_front_leave(void) {
     hz4_thread_left_empty(UINT64_MAX);
 }
 
+void hz4_front_spares_put(void) {
+  if (hz4_self.state == HZ4_STATE_OWN)
+    hz4_thread_spares_put((struct hz4_cache *)hz4_self.cache);
+  else if (hz4_self.state == HZ4_STATE_CPU)
+    hz4_cpu_spares_put();
+}
+
 void hz4_front_after_fork_child(void) {
   bool counted = hz4_self.state != HZ4_STATE_NEW;
   hz_store_relaxed(&hz4_front.threads, (uint32_t)counted);

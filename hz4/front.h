@@ -42,6 +42,9 @@ void hz4_front_enter(void);
 void hz4_front_change_over(void);
 // Effect: the calling thread has none any more. At its exit.
 void hz4_front_leave(void);
+// Effect: the empty magazines that the calling thread's cache, or its CPU's, keeps are anybody's.
+// When memory is short: bits of spans lie in such pieces.
+void hz4_front_spares_put(void);
 // Effect: a crowd that is gone for half a second is no crowd any more.
 void hz4_front_tick(uint64_t now_ms);
 // In a forked child: the calling thread is the only one.

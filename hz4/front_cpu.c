@@ -52,16 +52,29 @@ static bool prev_put(struct hz4_cache *c, unsigned cls, void **top) {
                         hz4_top_count(top), HZ4_TOP_STOPPED);
 }
 
+// Returns: one of the CPU's own spares, NULL when it has none.
+static struct hz4_magazine *spare_pop(struct hz4_cache *c) {
+  if (hz_load_relaxed(&c->spare) == NULL)
+    return NULL;
+  void **spare =
+      hz4_rseq_unstack(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_SPARE, HZ4_TOP_STOPPED);
+  return spare ? hz4_magazine_of(spare) : NULL;
+}
+
+void hz4_cpu_spares_put(void) {
+  struct hz4_cache *c = hz4_cpu_here();
+  for (struct hz4_magazine *m; (m = spare_pop(c)) != NULL;)
+    hz4_magazine_put(m, c->shard);
+}
+
 static struct hz4_magazine *spare_get(struct hz4_cache *c) {
-  void **spare = NULL;
-  if (hz_load_relaxed(&c->spare))
-    spare = hz4_rseq_swap(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_SPARE, NULL,
-                          HZ4_TOP_STOPPED); // which it never is
-  return spare ? (struct hz4_magazine *)(void *)spare : hz4_magazine_get(c->shard);
+  struct hz4_magazine *m = spare_pop(c);
+  return m ? m : hz4_magazine_get(c->shard);
 }
 
 static void spare_put(struct hz4_cache *c, struct hz4_magazine *m) {
-  if (!hz4_rseq_fill(hz4_cpus.area_offset, hz4_cpus.tagged, HZ4_WORD_SPARE, m))
+  if (!hz4_spare_has_room(c) || !hz4_rseq_stack(hz4_cpus.area_offset, hz4_cpus.tagged,
+                                                HZ4_WORD_SPARE, m->slot, 1, HZ4_TOP_STOPPED))
     hz4_magazine_put(m, c->shard);
 }
 
@@ -160,8 +173,8 @@ static void blocks_give(struct hz4_cache *c, unsigned cls, void **top, uint64_t 
   *bytes += count * hz_class_bytes(cls);
 }
 
-// The words that are drained: top[0] ... and prev[0] ... behind it.
-enum { WORDS = 2 * HZ_CLASS_COUNT };
+// The words that are drained: top[0] ..., prev[0] ... behind it, and spare.
+enum { WORDS = HZ4_WORD_SPARE + 1 };
 static void ***word_of(struct hz4_cache *c, unsigned word) {
   return hz4_bin(c, (intptr_t)word);
 }
@@ -216,6 +229,10 @@ static size_t drain(unsigned cpu, uint64_t now_ms) {
       blocks_give(c, cls, top, now_ms, &bytes);
     }
     hz4_cap_release(c, cls, hz_load_relaxed(&c->cap[cls]), 0);
+  }
+  for (void **below, **top = taken[HZ4_WORD_SPARE]; hz4_top_is_real(top); top = below) {
+    below = hz4_magazine_of(top)->below;
+    hz4_magazine_put(hz4_magazine_of(top), c->shard);
   }
   hz4_timed_end(HZ4_TIMED_DRAIN, began);
   hz4_observe_add(HZ4_SEEN_DRAINS, 1);

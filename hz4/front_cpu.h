@@ -13,28 +13,26 @@
 //   pop     top = bin; p = *top; p == NULL → slow;      COMMIT bin = top - 1
 //   push    top = bin; top full  → slow; top[1] = p;     COMMIT bin = top + 1
 //   swap    old = word; old == STOPPED → refused;        COMMIT word = new         (slow path only)
-//   fill    word != NULL → refused;                      COMMIT word = new         (slow path only)
 //   stack   STOPPED → refused; new.below = word;         COMMIT word = new         (slow path only)
 //   unstack NULL, STOPPED → refused;                     COMMIT word = word.below  (slow path only)
 //   add     sum = word + n;                              COMMIT word = sum         (slow path only)
 //
 // swap loads bins; stack, unstack and swap (for all of it) serve the second magazines of a class
-// (prev), swap and fill the spare one, add the account with the depot. A slot above top that an
-// aborted push has written is nobody's: the next push overwrites it. unstack may read a magazine
+// (prev), stack and unstack the spare ones, add the account with the depot. A slot above top that
+// an aborted push has written is nobody's: the next push overwrites it. unstack may read a magazine
 // that a drain has in hand; the drain waits for it (2) before it lets go of the memory, and the
 // commit fails or comes first.
 //
-// Drain, by a thread on any CPU, for CPU k, of its bins and second magazines:
+// Drain, by a thread on any CPU, for CPU k, of its bins, second magazines and spare ones:
 //
-//   1  old = exchange(word of k, STOPPED)     from now on sequences on k that begin see STOPPED,
-//                                             which is empty and full, is never swapped for
-//                                             anything, and is not NULL
-//   2  membarrier(RSEQ, k)                    every sequence that had read `old` has committed or
-//   died 3  word == STOPPED ?  `old` is ours       nobody can have read it any more
-//      else               one had committed over STOPPED in 1..2: `old` lives on there or was
-//      taken,
-//                         nothing is ours
-//   4  word: STOPPED → NOTHING (prev: NULL)   it may be loaded again
+//   1  old = exchange(word of k, STOPPED)   sequences on k that begin from now on see STOPPED: it
+//                                           is empty and full, never swapped, and not NULL
+//   2  membarrier(RSEQ, k)                  those that had read `old` have committed or died
+//   3  word == STOPPED ?                    `old` is ours: nobody can have read it any more
+//      else                                 one had committed over STOPPED in 1..2: `old` lives on
+//                                           there or was taken, nothing is ours
+//   4  word: STOPPED → NOTHING              it may be loaded again
+//      (prev, spare: NULL)
 //
 // Bins of one drain are stopped together and share one membarrier. No lock is held meanwhile: a
 // drain claims its CPU by one swap, and whoever finds it claimed goes on without. Idea of stopping:
@@ -80,6 +78,8 @@ void hz4_cpu_overflow(unsigned cls, void *p);
 bool hz4_cpu_init(void);
 // The cache of the CPU we are on, or were on a moment ago.
 struct hz4_cache *hz4_cpu_here(void);
+// Effect: the empty magazines of this CPU are anybody's.
+void hz4_cpu_spares_put(void);
 // Whether the kernel keeps this thread's rseq area.
 bool hz4_cpu_thread_is_registered(void);
 // Whether p is the last block freed into this CPU's bin (for the fault's sake; a hint).

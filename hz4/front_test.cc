@@ -387,10 +387,11 @@ void see_cache(struct hz4_cache *c, void *context) {
         break;
     }
   }
-  if (hz4_self.state != HZ4_STATE_CPU) // a thread's spare ones are a stack
-    return;
-  if (c->spare)
-    at->second = at->first->see_empty(c->spare->id) && at->second;
+  for (void **spare = c->spare; spare; spare = hz4_magazine_of(spare)->below) {
+    if (!hz4_top_is_real(spare))
+      break;
+    at->second = at->first->see_empty(hz4_magazine_of(spare)->id) && at->second;
+  }
 }
 
 // Requires: no other thread.
@@ -506,6 +507,31 @@ TEST(Front, BulkBeyondTheOwnersComesBackInOrder) {
   }).join();
   EXPECT_GT(neighbours, blocks.size() / 4);
   EXPECT_TRUE(all_valid());
+}
+
+// Magazines that a bulk has left empty wait with its owner, not too many, and leave when it is
+// drained.
+TEST(Front, EmptyMagazinesStayWithTheirOwner) {
+  const NoTicks none;
+  constexpr unsigned kBytes = 80;
+  size_t kept = 0, counted = 0;
+  bool any_left = true;
+  std::thread([&] {
+    stay_on_this_cpu();
+    std::vector<void *> blocks(120000);
+    for (int round = 0; round < 8; round++) // bins grow with the rounds
+      work_in_bulk(blocks, kBytes);
+    const struct hz4_cache *c = own_cache();
+    kept = c->spare ? hz4_magazine_of(c->spare)->stacked : 0;
+    for (void **spare = c->spare; spare; spare = hz4_magazine_of(spare)->below)
+      counted++;
+    hz4_trim_all();
+    any_left = c->spare != nullptr;
+  }).join();
+  EXPECT_EQ(kept, counted);
+  EXPECT_GT(kept, 60u);
+  EXPECT_LE(kept, HZ4_SPARES_MAX);
+  EXPECT_FALSE(any_left);
 }
 
 // Of a heap that is torn down nothing is left behind on the way: a magazine in the depot would hold

@@ -42,16 +42,18 @@ static bool prev_put(struct hz4_cache *c, unsigned cls, void **top) {
   return true;
 }
 
-enum { SPARES_MAX = 32 };
-
 // Returns: one of the cache's own spares, NULL when it has none.
 static struct hz4_magazine *spare_pop(struct hz4_cache *c) {
-  struct hz4_magazine *m = c->spare;
-  if (!m)
+  if (!c->spare)
     return NULL;
-  c->spare = m->next ? hz4_magazine_by_id(m->next) : NULL;
-  c->spares--;
+  struct hz4_magazine *m = hz4_magazine_of(c->spare);
+  hz_store_relaxed(&c->spare, m->below);
   return m;
+}
+
+void hz4_thread_spares_put(struct hz4_cache *c) {
+  for (struct hz4_magazine *m; (m = spare_pop(c)) != NULL;)
+    hz4_magazine_put(m, c->shard);
 }
 
 static struct hz4_magazine *spare_get(struct hz4_cache *c) {
@@ -60,14 +62,13 @@ static struct hz4_magazine *spare_get(struct hz4_cache *c) {
 }
 
 static void spare_put(struct hz4_cache *c, struct hz4_magazine *m) {
-  if (c->spares == SPARES_MAX) {
+  if (!hz4_spare_has_room(c)) {
     hz4_magazine_put(m, c->shard);
     return;
   }
-  // Atomic: a thread that lost the race for this magazine in the pool may still read the word.
-  hz_store_relaxed(&m->next, c->spare ? c->spare->id : 0);
-  c->spare = m;
-  c->spares++;
+  m->below = c->spare;
+  m->stacked = (uint16_t)(c->spare ? hz4_magazine_of(c->spare)->stacked + 1 : 1);
+  hz_store_release(&c->spare, m->slot); // as in prev_put
 }
 
 static void owe(struct hz4_cache *c, int64_t bytes) {
@@ -98,9 +99,7 @@ void hz4_thread_empty(struct hz4_cache *c) {
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     if (hz4_top_is_real(c->top[cls]) || c->prev[cls])
       hz4_bin_empty(&thread_ops, c, cls, now_ms, true);
-  for (struct hz4_magazine *m; (m = spare_pop(c)) != NULL;)
-    hz4_magazine_put(m, c->shard);
-  c->spares = 0; // a thread that vanished in fork may have left the count behind
+  hz4_thread_spares_put(c);
   hz4_depot_settle(c->debt);
   hz_store_relaxed(&c->debt, (int64_t)0);
   working_on = before;

@@ -44,6 +44,8 @@ void hz4_thread_cache_put(struct hz4_cache *c);
 bool hz4_thread_cache_leave(struct hz4_cache *c, unsigned most);
 // Effect: empties those that were left by then (ms).
 void hz4_thread_left_empty(uint64_t by_ms);
+// Effect: the cache's empty magazines are anybody's. Requires: the caller's.
+void hz4_thread_spares_put(struct hz4_cache *c);
 // Effect: empties the bins of the cache. Requires: as above.
 void hz4_thread_empty(struct hz4_cache *c);
 

@@ -78,23 +78,6 @@ stopped:
   return refused;
 }
 
-HZ_INLINE bool hz4_rseq_fill(uintptr_t offset, uintptr_t tagged, unsigned word, void *value) {
-  uintptr_t bins, old, area = hz_rseq_area_at(offset);
-again:
-  __asm__ goto volatile(
-      HZ4_RSEQ_BEGIN "ldur %[old], [%[bins], #15]\n\t"
-                     "cbnz %[old], %l[occupied]\n\t"
-                     "stur %[value], [%[bins], #15]\n" // commit
-      HZ_RSEQ_END
-      : [old] "=&r"(old), [bins] "=&r"(bins)
-      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
-      : "memory", "cc"
-      : again, occupied);
-  return true;
-occupied:
-  return false;
-}
-
 HZ_INLINE bool hz4_rseq_stack(uintptr_t offset, uintptr_t tagged, unsigned word, void **top,
                               unsigned count, void **refused) {
   uintptr_t bins, sum, area = hz_rseq_area_at(offset), magazine = (uintptr_t)top & ~(uintptr_t)511;

@@ -96,26 +96,6 @@ stopped:
   return refused;
 }
 
-// Effect: the CPU's word, which was NULL, holds `value`. Returns: false, nothing changed, when it
-// was not.
-HZ_INLINE bool hz4_rseq_fill(uintptr_t area, uintptr_t tagged, unsigned word, void *value) {
-  uintptr_t bins, old;
-again:
-  __asm__ goto volatile(
-      HZ4_RSEQ_BEGIN("bins") "movq 15(%[bins],%[cls],8), %[old]\n\t"
-                             "testq %[old], %[old]\n\t"
-                             "jnz %l[occupied]\n\t"
-                             "movq %[value], 15(%[bins],%[cls],8)\n" // commit
-      HZ_RSEQ_END
-      : [old] "=&r"(old), [bins] "=&r"(bins)
-      : [area] "r"(area), [tagged] "r"(tagged), [cls] "r"((uintptr_t)word), [value] "r"(value)
-      : "memory", "cc"
-      : again, occupied);
-  return true;
-occupied:
-  return false;
-}
-
 // Effect: the magazine known by `top`, with `count` blocks, lies on the stack whose head the CPU's
 // word is (magazine.h: stacked at 12, below at 16). Returns: false, nothing changed, when the word
 // is `refused`.

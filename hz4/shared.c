@@ -4,6 +4,7 @@
 #include "hz4/bound.h"
 #include "hz4/custody.h"
 #include "hz4/depot.h"
+#include "hz4/front.h"
 #include "hz4/front_thread.h"
 #include "hz4/mid.h"
 #include "hz4/observe.h"
@@ -30,7 +31,8 @@ static void ahead(unsigned cls, void *const *blocks, unsigned n, unsigned fresh)
 unsigned hz4_shared_take(unsigned cls, unsigned shard, void **out, unsigned want) {
   unsigned fresh = 0, n = take(cls, shard, out, want, &fresh);
   if (HZ_UNLIKELY(n == 0)) {
-    // Whole spans of other classes may come free; one try decides.
+    // Whole spans of other classes may come free, and pieces for a span's bits; one try decides.
+    hz4_front_spares_put();
     hz4_thread_left_empty(UINT64_MAX);
     hz4_depot_empty();
     hz_large_trim();
