@@ -113,9 +113,10 @@ HZ_INLINE void hz4_route_free_as(void *p, bool sized, intptr_t wanted, size_t al
   if (HZ_UNLIKELY(granule >= HZ4_HOT_LOAD(&hz_arena.end)))
     goto slow; // NULL is here too
   record = &hz_arena.granules[granule];
-  // The bin that the caller names is at hand sooner than that of the record.
+  // The bin that the caller names is at hand sooner than that of the record. It is a class, so the
+  // block is looked at before the bin; else the bin tells what is no class.
   bin = sized ? wanted : hz4_bin_of(record);
-  if (sized && HZ_UNLIKELY(HZ4_HOT_LOAD(&record->tag) != wanted))
+  if (sized && HZ_UNLIKELY(HZ4_HOT_LOAD(&record->tag) != wanted || !hz4_is_block(record, bin, p)))
     goto slow; // one of another set too
   cache = hz4_self.cache;
   if (HZ_LIKELY(!(cache & 1))) {
@@ -125,11 +126,11 @@ HZ_INLINE void hz4_route_free_as(void *p, bool sized, intptr_t wanted, size_t al
       hz4_free_full(p, bin, api);
       return;
     }
-    if (!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p) || *top == p))
+    if (!HZ_FAST && HZ_UNLIKELY((!sized && !hz4_is_block(record, bin, p)) || *top == p))
       goto slow;
     top[1] = p;
     *hz4_bin_again((struct hz4_cache *)cache, bin) = top + 1;
-  } else if ((!HZ_FAST && HZ_UNLIKELY(!hz4_is_block(record, bin, p))) ||
+  } else if ((!HZ_FAST && !sized && HZ_UNLIKELY(!hz4_is_block(record, bin, p))) ||
              HZ_UNLIKELY(!hz4_cpu_push(cache, bin, p))) {
     goto slow;
   }
