@@ -10,8 +10,8 @@
 // The stack under prev is the bin's length: what a thread allocates and frees in bulk moves between
 // it and the bin by a word, and has not left its owner.
 //
-//   Invariants: each magazine is in one bin, one stack of an owner, one spare, one stack of the
-//               depot, or one hand.
+//   Invariants: each magazine is in one bin, one stack of an owner (second ones or spare ones), one
+//               stack of the depot, or one hand.
 //               blocks in a bin and its stack  <=  2 * cap (more until it next overflows, where cap
 //               was lowered)
 //               reserved == sum over classes of 2 * cap * class bytes  <=  quota, when cap >
