@@ -387,11 +387,8 @@ void see_cache(struct hz4_cache *c, void *context) {
         break;
     }
   }
-  for (void **spare = c->spare; spare; spare = hz4_magazine_of(spare)->below) {
-    if (!hz4_top_is_real(spare))
-      break;
-    at->second = at->first->see_empty(hz4_magazine_of(spare)->id) && at->second;
-  }
+  for (void **top = c->spare; hz4_top_is_real(top); top = hz4_magazine_of(top)->below)
+    at->second = at->first->see_empty(hz4_magazine_of(top)->id) && at->second;
 }
 
 // Requires: no other thread.
