@@ -1,6 +1,7 @@
 // The order of beginning, thread exit and fork. See init.h.
 #include "hz3/init.h"
 
+#include "common/abi/deepbind.h"
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
 #include "common/guard/guard.h"
@@ -16,6 +17,7 @@ static void init(void) {
   hz3_options_read();
   const struct hz3_options *o = &hz3_options;
   hz_fail_set_backtrace(o->on_fault == 1);
+  hz_deepbind_kept = o->deepbind;
   hz3_shape_init();
   if (HZ_HARDENED)
     hz_guard_init(HZ3_SIDE_BYTES);

@@ -1,6 +1,7 @@
 // The table of options. See options.h.
 #include "hz3/options.h"
 
+#include "common/abi/deepbind.h"
 #include "common/options/options.h"
 
 #define NEVER_MS 3600000u // balanced: no purging on the way
@@ -34,6 +35,9 @@ static const struct hz_option table[] = {
      "Most that threads' bins and the transfer layer hold together, while a quarter of the live "
      "bytes "
      "is less (lean: 4m)."},
+    {"DEEPBIND", HZ_OPTION_WORD, hz_deepbind_words, 0, 0, &hz3_options.deepbind,
+     "Whether dlopen, where this library is preloaded, keeps or drops RTLD_DEEPBIND, under which a "
+     "library would free our blocks by the C library's free."},
 };
 #define COUNT (sizeof table / sizeof table[0])
 

@@ -1,5 +1,6 @@
 #include "hz4/init.h"
 
+#include "common/abi/deepbind.h"
 #include "common/arena/arena.h"
 #include "common/fail/fail.h"
 #include "common/guard/guard.h"
@@ -22,6 +23,7 @@ static void begin(void) {
   hz4_options_init();
   const struct hz4_options *o = &hz4_options;
   hz_fail_set_backtrace(o->on_fault == HZ4_FAULT_BACKTRACE);
+  hz_deepbind_kept = o->deepbind;
   const struct hz_arena_config arena = {
       .side_bytes = HZ4_SIDE_BYTES,
       .purge_delay_ms = (uint32_t)o->purge_delay_ms,

@@ -1,5 +1,6 @@
 #include "hz4/options.h"
 
+#include "common/abi/deepbind.h"
 #include "common/base/units.h"
 
 // Profile `speed`.
@@ -40,6 +41,9 @@ const struct hz_option hz4_options_table[] = {
      "Most that the blocks of one magazine measure (lean: 64k)."},
     {"FRONT", HZ_OPTION_WORD, front_words, 0, 0, &hz4_options.front,
      "Bins of threads, of CPUs, or `auto`: of threads until these outnumber the CPUs."},
+    {"DEEPBIND", HZ_OPTION_WORD, hz_deepbind_words, 0, 0, &hz4_options.deepbind,
+     "Whether dlopen, where this library is preloaded, keeps or drops RTLD_DEEPBIND, under which a "
+     "library would free our blocks by the C library's free."},
 };
 const size_t hz4_options_count = sizeof hz4_options_table / sizeof hz4_options_table[0];
 

@@ -321,7 +321,7 @@ def hz_generation(
             "-Wl,--as-needed",
             "-Wl,--no-undefined",
         ] + soname + linkopts,
-        deps = [":" + name + "_lib", exports],
+        deps = [":" + name + "_lib", "//common/abi:dlopen", exports],
         tags = ["manual"],
         visibility = ["//visibility:private"],
     )

@@ -36,6 +36,7 @@
 //   size up to a page. Products and roundings that overflow are ENOMEM. malloc_usable_size(NULL) is
 //   0. mallopt: see hz_abi_mallopt in report.h. cfree is there although glibc took it out of its
 //   headers in 2.26: old binaries still import it.
+//   dlopen is no part of this: preload libraries add it (deepbind.h).
 //   __libc_malloc and its kin are aliases, so that a program that calls them by glibc's inner names
 //   does not free blocks of another allocator.
 //   operator new calls the program's new handler until there is memory or none is set, then throws

@@ -9,7 +9,7 @@ makes, in the package that calls it:
     NAME_library_test        soname, exported names, thread-local state, taking effect of `preload`
     NAME_faults_test         one death per fault, linked; prints what was named when
     NAME_misuse_test         the small programs of misuse/ under LD_PRELOAD; prints the same table
-    NAME_real_programs_test  python3, sqlite3, gcc, make, redis, git, perl, lua with and without LD_PRELOAD (standard, hardened)
+    NAME_real_programs_test  python3, sqlite3, gcc, make, redis, git, perl, lua, php with and without LD_PRELOAD (standard, hardened)
     NAME_long_programs_test  manual: more of python's own tests, redis under more load, C++ compiled in parallel
     NAME_random_test         random sequences and kept ones against a shadow model, linked
     NAME_soak_test           memory over epochs of changing work, linked (standard)
@@ -102,6 +102,7 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
     )
 
     linked_helpers = [
+        _ROOM + "libloader_caller.so",
         _ROOM + "libloader_plugin.so",
         ":" + programs + "limits_program",
         ":" + programs + "life_program",
@@ -230,6 +231,7 @@ def hz_conformance(name, generation, malloc = None, variant = "standard", preloa
         )
     if ours and variant == "standard":
         helpers = [
+            _ROOM + "libloader_caller.so",
             _ROOM + "libloader_plugin.so",
             _ROOM + "life_program",
             _ROOM + "limits_program",

@@ -1,5 +1,5 @@
 // Shared objects that come and go, and whole programs whose every phase allocates. Owns the handles
-// it opens. The helper files (loader_plugin, life_program and its fully static form,
+// it opens. The helper files (loader_plugin, loader_caller, life_program and its fully static form,
 // own_malloc_program, unload_program) are given by the BUILD target; a linked subject brings the
 // programs linked to itself.
 #include "common/conformance/api.h"
@@ -76,6 +76,55 @@ TEST(Loader, UsersComeAndGoInThreads) {
       thread.join();
   }
   EXPECT_EQ(faults, 0);
+}
+
+// A library that looks into its own dependencies first finds the C library's free there.
+TEST(Loader, ALibraryThatBindsDeeplyFreesWhatIsOurs) {
+  if (subject_is_ours() && subject().linked)
+    GTEST_SKIP() << "who links an allocator chooses how it loads libraries";
+  Plugin plugin(RTLD_NOW | RTLD_DEEPBIND);
+  ASSERT_TRUE(plugin.good()) << dlerror();
+  plugin.take(api::malloc(2000));
+  plugin.take(strdup("made by the C library"));
+  api::free(plugin.make(100));
+  plugin.let_go();
+  ASSERT_EQ(dlclose(plugin.handle), 0);
+}
+
+TEST(Loader, TheFlagStaysWhereItIsAskedFor) {
+  if (subject().preload.empty())
+    GTEST_SKIP() << "a preload library's own option";
+  std::string prefix = subject().generation;
+  for (char &letter : prefix)
+    letter = static_cast<char>(std::toupper(letter));
+  const auto end_with = [&](const char *word) {
+    return run_command({{subject().self, "--generation=" + subject().generation,
+                         "--preload=" + subject().preload, helper_file("libloader_plugin.so"),
+                         "--gtest_filter=Loader.ALibraryThatBindsDeeplyFreesWhatIsOurs"},
+                        {prefix + "_DEEPBIND=" + word},
+                        "",
+                        ""});
+  };
+  EXPECT_FALSE(end_with("keep").clean()) << "the C library's free took what is ours";
+  const ChildEnd dropped = end_with("drop");
+  EXPECT_TRUE(dropped.clean()) << dropped.describe();
+}
+
+// The C library looks for a name without a path where the caller's RUNPATH says.
+TEST(Loader, ACallersOwnPathIsLookedThrough) {
+  void *const caller = dlopen(helper_file("libloader_caller.so").c_str(), RTLD_NOW);
+  ASSERT_NE(caller, nullptr) << dlerror();
+  const auto load =
+      reinterpret_cast<void (*)(const char *, int, void **)>(dlsym(caller, "caller_load"));
+  ASSERT_NE(load, nullptr);
+  ASSERT_EQ(dlopen("libloader_plugin.so", RTLD_NOW), nullptr) << "it is found from here too";
+  for (int i = 0; i < 2; ++i) {
+    void *plugin = nullptr;
+    load("libloader_plugin.so", RTLD_NOW, &plugin);
+    ASSERT_NE(plugin, nullptr) << dlerror();
+    ASSERT_EQ(dlclose(plugin), 0);
+  }
+  ASSERT_EQ(dlclose(caller), 0);
 }
 
 TEST(Loader, LibrariesOfTheSystemComeAndGo) {

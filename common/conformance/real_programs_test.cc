@@ -523,6 +523,26 @@ collectgarbage() print(collectgarbage("count") > 0)
 )lua");
 }
 
+// ---- php ----
+
+// It loads its extensions with RTLD_DEEPBIND, and they free what it allocates.
+TEST(RealPrograms, Php) {
+  FIND_OR_SKIP(php, "php");
+  expect_preload_takes_effect(php);
+  for (const char *own : {"0", "1"}) // by malloc alone, and by PHP's own heap
+    same_with_and_without({"/usr/bin/env", std::string("USE_ZEND_ALLOC=") + own, php}, R"php(<?php
+$items = [];
+for ($i = 0; $i < 20000; $i++)
+  $items[] = ["id" => $i, "name" => "item" . ($i * 7919 % 5003), "parts" => [$i, [$i + 1, str_repeat("x", $i % 90)]]];
+usort($items, fn($a, $b) => strcmp($a["name"], $b["name"]) ?: $a["id"] - $b["id"]);
+$text = json_encode($items);
+echo "json ", strlen($text), " ", md5($text), " ", count(json_decode($text, true)), "\n";
+echo "words ", count(array_count_values(preg_split("/[^a-z0-9]+/", $text))), "\n";
+echo "serialized ", md5(serialize(unserialize(serialize($items)))), "\n";
+echo "extensions ", count(get_loaded_extensions()) > 5, " pdo ", extension_loaded("pdo"), "\n";
+)php");
+}
+
 // ---- the tools that every script uses ----
 
 TEST(RealPrograms, Coreutils) {
