@@ -19,6 +19,7 @@ static void init(void) {
   hz_fail_set_backtrace(o->on_fault == 1);
   hz_deepbind_kept = o->deepbind;
   hz3_shape_init();
+  hz_guard_families_mix = o->family_check == 1;
   if (HZ_HARDENED)
     hz_guard_init(HZ3_SIDE_BYTES);
   hz3_shelf_init();

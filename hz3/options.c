@@ -16,7 +16,7 @@ struct hz3_options hz3_options = {
 
 static const char *const profiles[] = {"speed", "balanced", "lean", NULL};
 static const char *const on_fault[] = {"abort", "backtrace", NULL};
-static const char *const huge_pages[] = {"on", "off", NULL};
+static const char *const on_off[] = {"on", "off", NULL};
 
 static const struct hz_option table[] = {
     {"PROFILE", HZ_OPTION_WORD, profiles, 0, 0, &hz3_options.profile,
@@ -27,7 +27,7 @@ static const struct hz_option table[] = {
     {"PURGE_DELAY_MS", HZ_OPTION_NUMBER, NULL, 0, NEVER_MS, &hz3_options.purge_delay_ms,
      "How long free memory stays resident while the program is active (lean: 0, balanced: an "
      "hour)."},
-    {"HUGE_PAGES", HZ_OPTION_WORD, huge_pages, 0, 0, &hz3_options.huge_pages,
+    {"HUGE_PAGES", HZ_OPTION_WORD, on_off, 0, 0, &hz3_options.huge_pages,
      "`on` asks for them where the heap grows and is dense (lean: off)."},
     {"MEMORY_LIMIT", HZ_OPTION_BYTES, NULL, 0, 1024 * HZ_TIB, &hz3_options.memory_limit_bytes,
      "Allocations beyond it fail with ENOMEM; 0: no limit."},
@@ -35,6 +35,9 @@ static const struct hz_option table[] = {
      "Most that threads' bins and the transfer layer hold together, while a quarter of the live "
      "bytes "
      "is less (lean: 4m)."},
+    {"FAMILY_CHECK", HZ_OPTION_WORD, on_off, 0, 0, &hz3_options.family_check,
+     "`off` lets `hardened` accept that operator delete frees what malloc made, and the like: for "
+     "programs of which one library has a C++ runtime of its own."},
     {"DEEPBIND", HZ_OPTION_WORD, hz_deepbind_words, 0, 0, &hz3_options.deepbind,
      "Whether dlopen, where this library is preloaded, keeps or drops RTLD_DEEPBIND, under which a "
      "library would free our blocks by the C library's free."},

@@ -18,7 +18,8 @@ struct hz3_options {
   uint64_t huge_pages;         // 0 on (adaptive), 1 off
   uint64_t memory_limit_bytes; // 0 = none
   uint64_t cache_max_bytes;
-  uint64_t deepbind; // of hz_deepbind_words
+  uint64_t family_check; // 0 on, 1 off
+  uint64_t deepbind;     // of hz_deepbind_words
 };
 extern HZ_HIDDEN struct hz3_options hz3_options;
 

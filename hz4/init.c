@@ -31,6 +31,7 @@ static void begin(void) {
       .memory_limit_bytes = o->memory_limit,
   };
   (void)hz_arena_init(&arena); // where it fails every allocation will, and says so
+  hz_guard_families_mix = o->family_check == 1;
   if (HZ_HARDENED)
     hz_guard_init(HZ4_SIDE_BYTES);
   const struct hz_large_config large = {

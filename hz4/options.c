@@ -17,7 +17,7 @@ struct hz4_options hz4_options = {
 
 static const char *const profile_words[] = {"speed", "balanced", "lean", NULL};
 static const char *const fault_words[] = {"abort", "backtrace", NULL};
-static const char *const huge_words[] = {"on", "off", NULL};
+static const char *const on_off[] = {"on", "off", NULL};
 static const char *const front_words[] = {"auto", "thread", "cpu", NULL};
 
 const struct hz_option hz4_options_table[] = {
@@ -30,7 +30,7 @@ const struct hz_option hz4_options_table[] = {
      "How long memory stays unused before it goes back to the OS, while the program is active "
      "(lean: "
      "10, balanced: an hour)."},
-    {"HUGE_PAGES", HZ_OPTION_WORD, huge_words, 0, 0, &hz4_options.huge_pages,
+    {"HUGE_PAGES", HZ_OPTION_WORD, on_off, 0, 0, &hz4_options.huge_pages,
      "`on` asks for them where the heap grows and is dense (lean: off)."},
     {"MEMORY_LIMIT", HZ_OPTION_BYTES, NULL, 0, 1024 * HZ_TIB, &hz4_options.memory_limit,
      "Allocations beyond it fail with ENOMEM; 0: no limit."},
@@ -41,6 +41,9 @@ const struct hz_option hz4_options_table[] = {
      "Most that the blocks of one magazine measure (lean: 64k)."},
     {"FRONT", HZ_OPTION_WORD, front_words, 0, 0, &hz4_options.front,
      "Bins of threads, of CPUs, or `auto`: of threads until these outnumber the CPUs."},
+    {"FAMILY_CHECK", HZ_OPTION_WORD, on_off, 0, 0, &hz4_options.family_check,
+     "`off` lets `hardened` accept that operator delete frees what malloc made, and the like: for "
+     "programs of which one library has a C++ runtime of its own."},
     {"DEEPBIND", HZ_OPTION_WORD, hz_deepbind_words, 0, 0, &hz4_options.deepbind,
      "Whether dlopen, where this library is preloaded, keeps or drops RTLD_DEEPBIND, under which a "
      "library would free our blocks by the C library's free."},

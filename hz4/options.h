@@ -22,6 +22,7 @@ struct hz4_options {
   uint64_t cache_max;    // bytes
   uint64_t magazine_max; // bytes
   uint64_t front;        // enum hz4_front_mode
+  uint64_t family_check; // 0 on, 1 off
   uint64_t deepbind;     // of hz_deepbind_words
 };
 extern HZ_HIDDEN struct hz4_options hz4_options;

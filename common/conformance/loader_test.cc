@@ -94,14 +94,11 @@ TEST(Loader, ALibraryThatBindsDeeplyFreesWhatIsOurs) {
 TEST(Loader, TheFlagStaysWhereItIsAskedFor) {
   if (subject().preload.empty())
     GTEST_SKIP() << "a preload library's own option";
-  std::string prefix = subject().generation;
-  for (char &letter : prefix)
-    letter = static_cast<char>(std::toupper(letter));
   const auto end_with = [&](const char *word) {
     return run_command({{subject().self, "--generation=" + subject().generation,
                          "--preload=" + subject().preload, helper_file("libloader_plugin.so"),
                          "--gtest_filter=Loader.ALibraryThatBindsDeeplyFreesWhatIsOurs"},
-                        {prefix + "_DEEPBIND=" + word},
+                        {option_variable("DEEPBIND") + "=" + word},
                         "",
                         ""});
   };

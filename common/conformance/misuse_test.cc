@@ -155,11 +155,8 @@ TEST(MisuseTable, HoldsEveryProgram) {
 TEST(OnFault, BacktraceFollowsTheLine) {
   if (!subject_is_ours() || subject().variant == Variant::kFast)
     GTEST_SKIP() << "SKIPPED: " << subject().generation << " owes no message here";
-  std::string prefix = subject().generation;
-  for (char &c : prefix)
-    c = static_cast<char>(std::toupper(c));
   std::vector<std::string> env = preload();
-  env.push_back(prefix + "_ON_FAULT=backtrace");
+  env.push_back(option_variable("ON_FAULT") + "=backtrace");
   const ChildEnd end = run_command({{helper_file("free_static"), "8"}, env, "", ""}, kHangSeconds);
   EXPECT_EQ(end.signal, SIGABRT) << end.describe();
   const std::regex pattern(
@@ -169,6 +166,23 @@ TEST(OnFault, BacktraceFollowsTheLine) {
   EXPECT_TRUE(std::regex_match(end.err, pattern)) << end.err;
   EXPECT_NE(end.err.find("free_static"), std::string::npos)
       << "no frame of the program: " << end.err;
+}
+
+TEST(FamilyCheck, OffAcceptsWhatAnotherFamilyMade) {
+  if (subject().variant != Variant::kHardened)
+    GTEST_SKIP() << "no other variant looks";
+  std::vector<std::string> env = preload();
+  env.push_back(option_variable("FAMILY_CHECK") + "=off");
+  for (const char *program : {"malloc_then_delete", "new_then_free", "new_array_then_free",
+                              "new_then_delete_array", "new_array_then_delete"}) {
+    for (size_t size : kSizes) {
+      const ChildEnd end =
+          run_command({{helper_file(program), std::to_string(size)}, env, "", ""}, kHangSeconds);
+      EXPECT_TRUE(end.clean()) << program << " " << size << ": " << end.describe();
+    }
+  }
+  const ChildEnd freed_twice = run_command({{helper_file("double_delete"), "8"}, env, "", ""});
+  EXPECT_EQ(freed_twice.signal, SIGABRT) << freed_twice.describe();
 }
 
 } // namespace

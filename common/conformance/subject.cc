@@ -1,6 +1,7 @@
 // See subject.h.
 #include "common/conformance/subject.h"
 
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -53,6 +54,13 @@ void run_again_under(const std::string &library, char **argv) {
 }
 
 } // namespace
+
+std::string option_variable(const std::string &option) {
+  std::string name = subject().generation + "_" + option;
+  for (char &letter : name)
+    letter = static_cast<char>(std::toupper(letter));
+  return name;
+}
 
 const char *variant_name(Variant variant) {
   switch (variant) {

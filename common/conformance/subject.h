@@ -35,6 +35,9 @@ bool subject_is_ours();
 
 const char *variant_name(Variant variant);
 
+// The environment variable of one of the subject's options: HZ4_ON_FAULT for ON_FAULT.
+std::string option_variable(const std::string &option);
+
 // A count of rounds: all of it, or a fifth in a brief run.
 int rounds(int full);
 

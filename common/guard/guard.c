@@ -11,6 +11,7 @@
 #include "common/os/os.h"
 #include "common/sizeclass/sizeclass.h"
 
+bool hz_guard_families_mix;
 uint64_t hz_guard_secret;
 size_t hz_guard_stride;
 struct hz_lock hz_guard_the_lock;

@@ -68,6 +68,11 @@ size_t hz_guard_usable(const void *p, enum hz_api api);
 // Effect: draws the secret. `side_bytes`: a granule's share of the side array, of which the last
 // HZ_GUARD_SIDE_BYTES are the guard's. Called once, before the first block.
 void hz_guard_init(size_t side_bytes);
+// HZx_FAMILY_CHECK=off: what any of malloc, new and new[] made may be freed by any of free, delete
+// and delete[]. Where one library of a program has a C++ runtime of its own, its operator new asks
+// our malloc, and what the others delete comes to our operator delete: nobody is wrong.
+// Written in initialisation, constant afterwards.
+extern HZ_HIDDEN bool hz_guard_families_mix;
 // Effect: the calling thread's quarantine is empty, and it gets no other. At its exit, while it
 // still has its cache.
 void hz_guard_thread_leave(void);

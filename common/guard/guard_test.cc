@@ -353,6 +353,26 @@ TEST(GuardSays, MismatchWithTheSizeAskedFor) {
   }
 }
 
+// Of every size, 0 and large ones too.
+TEST(Guard, FamiliesMixWhereTheyMay) {
+  hz_guard_families_mix = true;
+  for (size_t bytes :
+       {size_t{0}, size_t{8}, size_t{100}, size_t{4096}, size_t{60000}, size_t{256 * 1024}}) {
+    do_free(do_new(bytes));
+    do_delete(do_new_array(bytes));
+    do_delete(do_malloc(bytes));
+    void *grown = do_realloc(do_new(bytes), bytes + 1);
+    ASSERT_NE(grown, nullptr);
+    do_delete(grown);
+  }
+  EXPECT_SAYS(name() + ": double free: " + kAddress + ".*" + kThread, {
+    void *p = do_malloc(100);
+    do_delete(p);
+    do_free(p);
+  });
+  hz_guard_families_mix = false;
+}
+
 TEST(GuardSays, WrongSize) {
   for (size_t bytes : kSizes)
     for (size_t given : {size_t{0}, bytes - 1, bytes + 1, SIZE_MAX})

@@ -93,7 +93,7 @@ HZ_INLINE uint8_t hz_state_retire(uint8_t *state, const void *p, size_t bytes, e
 }
 
 HZ_INLINE void hz_family_check(uint8_t was, const void *p, size_t bytes, enum hz_api api) {
-  if (HZ_UNLIKELY(was != hz_state_out(api)))
+  if (HZ_UNLIKELY(was != hz_state_out(api)) && !hz_guard_families_mix)
     hz_fail_family_mismatch(p, bytes, hz_maker_of(was), api);
 }
 
