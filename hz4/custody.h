@@ -10,7 +10,8 @@
 //   1  in the depot, or free in its span                enter ──> 0
 //
 // Where the byte is, by arithmetic alone (no span is looked up):
-//   Small, above 64 blocks a span    an array of the granule: descriptor.array + block's number
+//   Small, above 64 blocks a span    descriptor.array + block's number; the array is part of the
+//                                    span's piece (slab.h) and goes with it
 //   Small, up to 64                  side of the granule + 64 + block's number
 //   Mid                              side of the granule + 64 + (offset in granule) / 1024
 #ifndef HZ4_CUSTODY_H_
@@ -41,9 +42,17 @@ HZ_INLINE uint8_t *hz4_custody_bytes(unsigned cls, uint64_t granule) {
 void hz4_custody_leave_checked(unsigned cls, void *const *blocks, unsigned n);
 // Effect: the blocks are an owner's.
 void hz4_custody_enter_checked(unsigned cls, void *const *blocks, unsigned n);
-// Effect: the granules' bytes are there, all 0. Requires: the run is the caller's. Returns: false
-// when the OS refuses metadata.
-bool hz4_custody_open_checked(unsigned cls, uint64_t granule, unsigned count);
+// Effect: the granules' own bytes, where the class has them there, are 0. Requires: the run is the
+// caller's.
+void hz4_custody_open_checked(unsigned cls, uint64_t granule, unsigned count);
+
+// The array of a granule whose span is gone: each block is shared already. Never written.
+extern HZ_HIDDEN const uint8_t hz4_custody_gone[HZ_GRANULE_BYTES / HZ_MIN_ALIGN_BYTES];
+
+// Returns: how many bytes of an array a span of the class needs.
+HZ_INLINE size_t hz4_custody_array_bytes(unsigned cls) {
+  return HZ_FAST || cls >= HZ4_CUSTODY_INSIDE_CLASS ? 0 : hz_class_layout_table[cls].span_blocks;
+}
 
 HZ_INLINE void hz4_custody_leave(unsigned cls, void *const *blocks, unsigned n) {
   if (!HZ_FAST)
@@ -53,8 +62,9 @@ HZ_INLINE void hz4_custody_enter(unsigned cls, void *const *blocks, unsigned n) 
   if (!HZ_FAST)
     hz4_custody_enter_checked(cls, blocks, n);
 }
-HZ_INLINE bool hz4_custody_open(unsigned cls, uint64_t granule, unsigned count) {
-  return HZ_FAST || hz4_custody_open_checked(cls, granule, count);
+HZ_INLINE void hz4_custody_open(unsigned cls, uint64_t granule, unsigned count) {
+  if (!HZ_FAST)
+    hz4_custody_open_checked(cls, granule, count);
 }
 
 HZ_EXTERN_C_END

@@ -1,5 +1,6 @@
 #include "hz4/custody.h"
 
+#include <algorithm>
 #include <thread>
 #include <vector>
 
@@ -84,6 +85,36 @@ TEST(CustodyOfFreed, SecondFreeIsNamedWhenItsBatchLeaves) {
       EXPECT_DEATH(twice_with_others_between(bytes, others),
                    "hz4: double free: 0x[0-9a-f]+ passed to free")
           << bytes << " " << others;
+}
+
+// Its granule is nobody's, or of another class, whose array may be shorter than the block's number.
+TEST(CustodyOfFreed, SecondFreeIsNamedWhereTheSpanHasGone) {
+  if (HZ_FAST)
+    GTEST_SKIP() << "left out of this variant";
+  ASSERT_TRUE(hz4_init());
+  constexpr unsigned kLong = 1, kShort = 52;        // 4096 blocks a span, and 65 or a few more
+  std::vector<void *> blocks(200000), others(4000); // dozens of spans: the test itself takes some
+  unsigned n = 0;
+  while (n < blocks.size())
+    n += hz4_shared_take(kLong, 0, &blocks[n], (unsigned)std::min<size_t>(200, blocks.size() - n));
+  hz4_custody_leave(kLong, blocks.data(), n);
+  hz4_shared_give(kLong, 0, blocks.data(), n, 0);
+  auto tag_of = [](void *p) { return hz_arena.granules[hz_granule_of(p)].tag; };
+  const auto gone = std::find_if(blocks.rbegin(), blocks.rend(),
+                                 [&](void *p) { return tag_of(p) == HZ_TAG_NONE; });
+  ASSERT_NE(gone, blocks.rend());
+  EXPECT_DEATH(hz4_custody_leave(kLong, &*gone, 1), "hz4: double free: 0x[0-9a-f]+ passed to");
+  auto again = blocks.end(); // the last block of a granule that serves the other class now
+  for (n = 0; n < others.size() && again == blocks.end();) {
+    n += hz4_shared_take(kShort, 0, &others[n], (unsigned)std::min<size_t>(60, others.size() - n));
+    again = std::find_if(blocks.begin(), blocks.end(), [&](void *p) {
+      return tag_of(p) == kShort && ((uintptr_t)p & 0xffff) == 0xfff0;
+    });
+  }
+  ASSERT_NE(again, blocks.end());
+  EXPECT_DEATH(hz4_custody_leave(kLong, &*again, 1), "hz4: double free: 0x[0-9a-f]+ passed to");
+  hz4_custody_leave(kShort, others.data(), n);
+  hz4_shared_give(kShort, 0, others.data(), n, 0);
 }
 
 TEST(CustodyOfFreed, SecondFreeByAnotherThreadIsNamed) {

@@ -13,6 +13,7 @@
 #include "hz4/mid.h"
 #include "hz4/observe.h"
 #include "hz4/options.h"
+#include "hz4/slab.h"
 #include "hz4/small.h"
 #include "hz4/tick.h"
 
@@ -77,7 +78,8 @@ static void central_release(struct hz_lock *lock) {
 // stopped between two instructions, after all of its stores before that and none behind, and
 // nothing of what others did on reading a store that is missing. Hence
 //   locks, and what they guard        taken here, so nobody is inside; what a thread had taken out
-//                                     (a whole span, blocks whose pages it purges) is lost
+//                                     (a whole span, blocks or a slab's pages that it purges) is
+//                                     lost
 //   bins, second magazines, spares    one store (or one sequence's commit) each; what moves is in a
 //                                     hand in between, never in two places: lost, not doubled
 //   stacks of depot and pool          a swap has happened or not; pushed later: lost
@@ -90,6 +92,7 @@ static void central_release(struct hz_lock *lock) {
 static void before_fork(void) {
   hz4_thread_before_fork();
   centrals_each(central_acquire);
+  hz4_slab_before_fork();
   if (HZ_HARDENED)
     hz_guard_before_fork();
   hz_arena_before_fork();
@@ -99,6 +102,7 @@ static void after_fork_parent(void) {
   hz_arena_after_fork_parent();
   if (HZ_HARDENED)
     hz_guard_after_fork_parent();
+  hz4_slab_after_fork_parent();
   centrals_each(central_release);
   hz4_thread_after_fork_parent();
 }
@@ -107,6 +111,7 @@ static void after_fork_child(void) {
   hz_arena_after_fork_child();
   if (HZ_HARDENED)
     hz_guard_after_fork_child();
+  hz4_slab_after_fork_child();
   centrals_each(hz_lock_reset_after_fork);
   hz4_cpu_after_fork_child();
   hz4_thread_after_fork_child(hz4_self.state == HZ4_STATE_OWN ? (struct hz4_cache *)hz4_self.cache

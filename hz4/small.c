@@ -1,7 +1,11 @@
 // Small's spans.
 //
-// A bitmap has up to 4096 bits: in the descriptor where 256 suffice, else in a piece of 512 bytes
-// from the magazines' pool (the same size, so one pool serves both).
+// What a span has besides its descriptor, a piece of a slab:
+//
+//   | a bit a block: free | custody: a byte a block |      both in whole words
+//
+// Bits lie in the descriptor where 128 suffice, custody bytes of few blocks behind it (custody.h):
+// then there is less of it, or none.
 #include "hz4/small.h"
 
 #include <string.h>
@@ -11,13 +15,12 @@
 #include "hz4/custody.h"
 #include "hz4/magazine.h"
 #include "hz4/self.h"
+#include "hz4/slab.h"
 #include "hz4/tick.h"
 
 struct hz4_central hz4_small_central[HZ4_SHARDS_MAX][HZ4_MID_FIRST_CLASS];
 
 #define INLINE_BLOCKS (HZ4_SPAN_INLINE_WORDS * 64)
-_Static_assert(HZ4_MAGAZINE_BYTES * 8 == HZ_GRANULE_BYTES / HZ_MIN_ALIGN_BYTES,
-               "a piece has a bit for every block of a one-granule span");
 
 // Returns: the span of a block, one granule as all of Small's; names the fault when it is of
 // another class.
@@ -29,34 +32,48 @@ static unsigned words_of(const struct hz4_span *s) {
   return (s->blocks + 63u) / 64;
 }
 
-// The piece's own number lies where bits will be: kept in the descriptor meanwhile.
-static bool bits_make(struct hz4_span *s) {
-  if (s->blocks <= INLINE_BLOCKS) {
-    s->bits = s->word;
+static size_t bits_bytes(const struct hz4_span *s) {
+  return s->blocks <= INLINE_BLOCKS ? 0 : words_of(s) * sizeof s->bits[0];
+}
+static size_t piece_bytes(const struct hz4_span *s) {
+  return bits_bytes(s) + hz4_custody_array_bytes(s->cls);
+}
+
+static bool piece_take(struct hz4_span *s) {
+  s->bits = s->word;
+  s->array = (uint8_t *)hz4_custody_gone;
+  size_t bytes = piece_bytes(s), bits = bits_bytes(s);
+  if (bytes == 0)
     return true;
-  }
-  struct hz4_magazine *piece = hz4_magazine_get(0);
+  uint8_t *piece = hz4_slab_take(bytes, &s->slab);
   if (!piece)
     return false;
-  s->word[0] = piece->id;
-  memset(piece, 0, sizeof *piece);
-  s->bits = (uint64_t *)(void *)piece;
+  if (bits > 0)
+    s->bits = (uint64_t *)(void *)piece;
+  if (bytes > bits)
+    s->array = piece + bits;
   return true;
 }
 
+static void piece_give(struct hz4_span *s) {
+  size_t bytes = piece_bytes(s), bits = bits_bytes(s);
+  if (bytes == 0)
+    return;
+  uint8_t *piece = bits > 0 ? (uint8_t *)s->bits : s->array;
+  s->bits = s->word;
+  s->array = (uint8_t *)hz4_custody_gone;
+  hz4_slab_give(piece, bytes, s->slab);
+}
+
 static void span_release(struct hz4_span *s, unsigned cls) {
-  if (s->bits && s->bits != s->word) {
-    struct hz4_magazine *piece = (struct hz4_magazine *)(void *)s->bits;
-    piece->id = (uint32_t)s->word[0];
-    hz4_magazine_put(piece, 0);
-  }
+  piece_give(s);
   hz_run_free(hz4_span_granule(s), hz_class_layout_table[cls].span_granules);
 }
 
 static struct hz4_span *span_new(unsigned cls) {
   struct hz4_span *s = hz4_span_make(cls);
-  if (s && !bits_make(s)) {
-    span_release(s, cls);
+  if (s && !piece_take(s)) {
+    hz_run_free(hz4_span_granule(s), hz_class_layout_table[cls].span_granules);
     return NULL;
   }
   return s;

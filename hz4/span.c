@@ -91,10 +91,7 @@ struct hz4_span *hz4_span_make(unsigned cls) {
     // Relaxed: no block of it is known to anybody yet.
     hz_store_relaxed((uint64_t *)(void *)&hz_arena.granules[run.granule + i], word);
   }
-  if (!hz4_custody_open(cls, run.granule, layout->span_granules)) {
-    hz_run_free(run.granule, run.count);
-    return NULL;
-  }
+  hz4_custody_open(cls, run.granule, layout->span_granules);
   if (HZ_HARDENED && !run.zeroed) // blocks that are free read as zero there
     memset(hz_granule_address(run.granule), 0, run.count * HZ_GRANULE_BYTES);
   struct hz4_span *s = hz4_span_at(run.granule);

@@ -43,8 +43,8 @@ struct hz4_span {
   uint8_t large_start; // a large block was freed here last: 1 + lines before it; else 0
   uint64_t *bits;      // Small: set = free; word[] below where it fits
   uint64_t word[HZ4_SPAN_INLINE_WORDS]; // Mid: [0] set = free, [1] set = free and purged
-  uint8_t *array;                       // custody.h: bytes of small blocks; stays with the granule
-  uint16_t array_bytes;
+  uint8_t *array;                       // Small: custody bytes (custody.h), or hz4_custody_gone
+  uint32_t slab;                        // Small: where its piece lies
   uint8_t shard; // Small: whose lock guards it; written when it is made, read without a lock
   bool zeroed;   // what is not carved yet reads as zero; likewise
 };

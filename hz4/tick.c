@@ -11,6 +11,7 @@
 #include "hz4/mid.h"
 #include "hz4/observe.h"
 #include "hz4/self.h"
+#include "hz4/slab.h"
 
 struct hz4_tick_state hz4_tick_state;
 
@@ -47,10 +48,12 @@ void hz4_tick_run(uint64_t now_ms) {
   hz_large_tick(now_ms);
   // After a pause the rounds above free spans whose blocks nobody touched in it: what is free now
   // has been so for long, whatever the arena's clock says of it.
-  if (paused)
+  if (paused) {
+    hz4_slab_purge_all();
     hz_runs_purge_all();
-  else
+  } else {
     hz_runs_tick(now_ms);
+  }
   hz4_timed_end(HZ4_TIMED_TRIM, began);
 }
 
@@ -63,6 +66,7 @@ size_t hz4_trim_all(void) {
   hz4_depot_empty();
   size_t bytes = hz4_mid_purge(hz_os_now_ms());
   hz_large_trim();
+  bytes += hz4_slab_purge_all();
   bytes += hz_runs_purge_all();
   hz4_timed_end(HZ4_TIMED_OS, began);
   return bytes;

@@ -151,8 +151,8 @@ void hz_runs_tick(uint64_t now_ms);
 // Effect: purges every free run now. Returns: bytes given back.
 size_t hz_runs_purge_all(void);
 
-// Memory for metadata: zeroed, aligned to `align` (power of two <= 4096), never given back; callers
-// keep their own free lists. Between guard pages. Returns NULL when the OS refuses.
+// Memory for metadata: zeroed, aligned to `align` (power of two, up to a page), never given back;
+// callers keep their own free lists. Between guard pages. Returns NULL when the OS refuses.
 void *hz_meta_alloc(size_t bytes, size_t align);
 
 // Returns: of the pages of granules whose tag is a class, the part that is resident, in 4096ths

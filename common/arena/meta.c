@@ -41,7 +41,7 @@ static void *chunk_map(size_t bytes) {
 }
 
 void *hz_meta_alloc(size_t bytes, size_t align) {
-  HZ_ASSERT(hz_is_pow2(align) && align <= 4096);
+  HZ_ASSERT(hz_is_pow2(align) && align <= hz_max(hz_os_page_bytes(), 4096));
   if (bytes > PTRDIFF_MAX / 2)
     return NULL;
   hz_lock_acquire(&meta.lock, HZ_RANK_META);

@@ -21,6 +21,7 @@ HZ_EXTERN_C_BEGIN
 enum hz_lock_rank {
   HZ_RANK_THREADS = 1, // list of thread caches
   HZ_RANK_CENTRAL,     // span lists of one class
+  HZ_RANK_SLAB,        // metadata of spans
   HZ_RANK_LARGE,       // cache of large blocks
   HZ_RANK_RUNS,        // free runs of the arena
   HZ_RANK_META,        // memory for metadata
