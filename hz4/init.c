@@ -10,6 +10,7 @@
 #include "hz4/front.h"
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
+#include "hz4/magazine.h"
 #include "hz4/mid.h"
 #include "hz4/observe.h"
 #include "hz4/options.h"
@@ -112,6 +113,7 @@ static void after_fork_child(void) {
   if (HZ_HARDENED)
     hz_guard_after_fork_child();
   hz4_slab_after_fork_child();
+  hz4_magazine_after_fork_child();
   centrals_each(hz_lock_reset_after_fork);
   hz4_cpu_after_fork_child();
   hz4_thread_after_fork_child(hz4_self.state == HZ4_STATE_OWN ? (struct hz4_cache *)hz4_self.cache

@@ -8,11 +8,20 @@
 // two that do so at once one becomes the frontier and the other's magazines go to the stack.
 #include "hz4/magazine.h"
 
+#include <string.h>
+
 #include "common/arena/arena.h"
+#include "common/base/bits.h"
+#include "common/os/os.h"
 #include "common/sync/idstack.h"
 #include "hz4/shard.h"
 
-enum { CHUNK_MAGAZINES = 128, CHUNKS_MAX = 32768 };
+enum { CHUNK_MAGAZINES = 128, CHUNKS_MAX = 32768, PAGES_MAX = 16 };
+#define CHUNK_BYTES (CHUNK_MAGAZINES * sizeof(struct hz4_magazine))
+_Static_assert(CHUNK_BYTES == PAGES_MAX * 4096, "a bit for each page of a chunk");
+
+// Below so many that are no page's the pool is not looked through.
+#define PURGE_LEAST 2048u
 
 const struct hz4_magazine hz4_magazine_nothing HZ_ALIGNED(HZ4_MAGAZINE_BYTES);
 const struct hz4_magazine hz4_magazine_stopped HZ_ALIGNED(HZ4_MAGAZINE_BYTES);
@@ -21,7 +30,10 @@ static struct hz4_magazine *directory[CHUNKS_MAX]; // written once each, before 
 static struct { struct hz_idstack stack HZ_ALIGNED(HZ_NO_SHARE_BYTES); } unused[HZ4_SHARDS_MAX];
 static struct {
   uint64_t frontier;
-  uint32_t chunks; // numbers given out
+  uint32_t chunks;     // numbers given out
+  uint32_t cold_pages; // a sum of bits, which may lag
+  uint32_t cold_hint;  // the chunk where one was seen last
+  uint32_t purging;    // by one thread at a time
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES) pool;
 
 struct hz4_magazine *hz4_magazine_by_id(uint32_t id) {
@@ -38,6 +50,22 @@ size_t hz4_magazine_made(void) {
   uint64_t f = hz_load_relaxed(&pool.frontier);
   size_t chunks = hz_load_relaxed(&pool.chunks);
   return f == 0 ? 0 : (chunks - 1) * CHUNK_MAGAZINES + (uint32_t)f;
+}
+
+// ---- pages ----
+
+static uint16_t cold[CHUNKS_MAX];              // a bit for each page of a chunk
+static uint8_t in_hand[CHUNKS_MAX][PAGES_MAX]; // the purger's: how many of a page he holds
+
+static size_t page_bytes(void) {
+  return hz_clamp(hz_os_page_bytes(), 4096, CHUNK_BYTES);
+}
+static unsigned page_magazines(void) {
+  return (unsigned)(page_bytes() / HZ4_MAGAZINE_BYTES);
+}
+
+size_t hz4_magazine_cold(void) {
+  return (size_t)hz_load_relaxed(&pool.cold_pages) * page_magazines();
 }
 
 static struct hz4_magazine *number(uint32_t chunk, uint32_t index) {
@@ -61,7 +89,7 @@ static struct hz4_magazine *bump(void) {
 static struct hz4_magazine *chunk_add(unsigned shard) {
   if (hz_load_relaxed(&pool.chunks) >= CHUNKS_MAX)
     return NULL;
-  void *memory = hz_meta_alloc(CHUNK_MAGAZINES * sizeof(struct hz4_magazine), HZ4_MAGAZINE_BYTES);
+  void *memory = hz_meta_alloc(CHUNK_BYTES, page_bytes());
   if (!memory)
     return NULL;
   uint32_t chunk = hz_add_relaxed(&pool.chunks, 1);
@@ -80,6 +108,36 @@ static struct hz4_magazine *chunk_add(unsigned shard) {
   return number(chunk, 0);
 }
 
+// Returns: whether the page was cold and is the caller's now.
+static bool page_claim(uint32_t chunk, unsigned page) {
+  uint16_t seen = hz_load_relaxed(&cold[chunk]);
+  while (seen >> page & 1)
+    // Acquire: partner: the release in pages_purge.
+    if (hz_cas_acquire(&cold[chunk], &seen, (uint16_t)(seen & ~(1u << page))))
+      return true;
+  return false;
+}
+
+// Effect: the magazines of a cold page are numbered anew. Returns: one of them, NULL where no page
+// is cold.
+static struct hz4_magazine *page_warm(unsigned shard) {
+  uint32_t chunks = (uint32_t)hz_min(hz_load_relaxed(&pool.chunks), CHUNKS_MAX);
+  uint32_t hint = hz_load_relaxed(&pool.cold_hint);
+  for (uint32_t i = 0; i < chunks && hz_load_relaxed(&pool.cold_pages) != 0; i++) {
+    uint32_t chunk = (hint + i) % chunks;
+    uint16_t set = hz_load_relaxed(&cold[chunk]);
+    if (set == 0 || !page_claim(chunk, hz_lowest_bit(set)))
+      continue;
+    hz_sub_relaxed(&pool.cold_pages, 1);
+    hz_store_relaxed(&pool.cold_hint, chunk); // a hint
+    uint32_t first = hz_lowest_bit(set) * page_magazines();
+    for (uint32_t j = 1; j < page_magazines(); j++)
+      hz4_magazine_put(number(chunk, first + j), shard);
+    return number(chunk, first);
+  }
+  return NULL;
+}
+
 struct hz4_magazine *hz4_magazine_get(unsigned shard) {
   for (unsigned i = 0; i < hz4_shards; i++) {
     struct hz_idstack *stack = &unused[(shard + i) & (hz4_shards - 1)].stack;
@@ -87,10 +145,88 @@ struct hz4_magazine *hz4_magazine_get(unsigned shard) {
     if (HZ_LIKELY(id != 0))
       return hz4_magazine_by_id(id);
   }
-  struct hz4_magazine *m = bump();
+  struct hz4_magazine *m = hz_load_relaxed(&pool.cold_pages) != 0 ? page_warm(shard) : NULL;
+  m = m ? m : bump();
   return m ? m : chunk_add(shard);
 }
 
 void hz4_magazine_put(struct hz4_magazine *m, unsigned shard) {
   hz_idstack_push(&unused[shard].stack, hz4_magazine_next_of, m->id);
+}
+
+// ---- purge ----
+
+HZ_INLINE uint8_t *in_hand_of(uint32_t id) {
+  return &in_hand[(id - 1) / CHUNK_MAGAZINES][(id - 1) % CHUNK_MAGAZINES / page_magazines()];
+}
+
+// Effect: all that lie unused in a shard are the caller's. Returns: the first, linked by next.
+static uint32_t stack_take(unsigned shard) {
+  uint32_t list = 0, id;
+  while ((id = hz_idstack_pop(&unused[shard].stack, hz4_magazine_next_of, NULL)) != 0) {
+    hz_store_relaxed(hz4_magazine_next_of(id), list);
+    list = id;
+    ++*in_hand_of(id);
+  }
+  return list;
+}
+
+// Effect: those whose page is not complete lie unused again.
+static void stack_return(unsigned shard, uint32_t list) {
+  for (uint32_t id = list, below; id != 0; id = below) {
+    below = hz_load_relaxed(hz4_magazine_next_of(id));
+    if (*in_hand_of(id) < page_magazines())
+      hz4_magazine_put(hz4_magazine_by_id(id), shard);
+  }
+}
+
+// Effect: the chunk's complete pages go back, neighbours in one call. Returns: how many.
+static unsigned pages_purge(uint32_t chunk) {
+  unsigned pages = (unsigned)(CHUNK_BYTES / page_bytes()), gone = 0;
+  unsigned char *memory = (unsigned char *)hz_load_relaxed(&directory[chunk]);
+  for (unsigned page = 0, end; page < pages; page = end + 1) {
+    for (end = page; end < pages && in_hand[chunk][end] == page_magazines(); end++) {
+    }
+    if (end == page)
+      continue;
+    // Where the OS refuses they are numbered anew all the same.
+    (void)hz_os_purge(memory + page * page_bytes(), (end - page) * page_bytes());
+    uint16_t bits = (uint16_t)((1u << end) - (1u << page)), seen = hz_load_relaxed(&cold[chunk]);
+    // Release: partner: the acquire in page_claim.
+    while (!hz_cas_release(&cold[chunk], &seen, (uint16_t)(seen | bits))) {
+    }
+    hz_add_relaxed(&pool.cold_pages, end - page);
+    gone += end - page;
+  }
+  return gone;
+}
+
+size_t hz4_magazine_purge(void) {
+  size_t made = hz4_magazine_made();
+  if (made - hz_min(made, hz4_magazine_cold()) < PURGE_LEAST)
+    return 0;
+  // Acquire and release: partners are each other, so that one finds in_hand as the last left it.
+  if (hz_exchange_acquire(&pool.purging, 1u) != 0)
+    return 0;
+  uint32_t lists[HZ4_SHARDS_MAX];
+  for (unsigned shard = 0; shard < hz4_shards; shard++)
+    lists[shard] = stack_take(shard);
+  for (unsigned shard = 0; shard < hz4_shards; shard++)
+    stack_return(shard, lists[shard]);
+  size_t pages = 0;
+  uint32_t chunks = (uint32_t)hz_min(hz_load_relaxed(&pool.chunks), CHUNKS_MAX);
+  for (uint32_t chunk = 0; chunk < chunks; chunk++) {
+    pages += pages_purge(chunk);
+    memset(in_hand[chunk], 0, sizeof in_hand[chunk]);
+  }
+  hz_store_release(&pool.purging, 0u);
+  return pages * page_bytes();
+}
+
+void hz4_magazine_after_fork_child(void) {
+  pool.purging = pool.cold_pages = 0;
+  for (uint32_t chunk = 0; chunk < hz_min(pool.chunks, CHUNKS_MAX); chunk++) {
+    memset(in_hand[chunk], 0, sizeof in_hand[chunk]);
+    pool.cold_pages += (uint32_t)__builtin_popcount(cold[chunk]);
+  }
 }

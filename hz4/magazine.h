@@ -1,8 +1,9 @@
 // Magazines: pieces of 512 bytes that hold the addresses of free blocks, never the blocks' memory.
 //
-// Owns: the pieces (of metadata, never given back), their numbering, and the stack of those nobody
-// uses. Does not own: which blocks lie in them; whoever holds a magazine does. Thread rule: get and
-// put by any thread, lock-free; a magazine's words belong to its holder.
+// Owns: the pieces (of metadata, whose pages may go back while nobody uses them), their numbering,
+// and the stack of those nobody uses. Does not own: which blocks lie in them; whoever holds a
+// magazine does. Thread rule: get and put by any thread, lock-free; a magazine's words belong to
+// its holder.
 //
 //   slot   0       1       2       3 ... 63-cap   64-cap ... top    ...  63
 //          header  header  header  unused  NULL   addresses of blocks    free slots
@@ -106,8 +107,15 @@ void hz4_magazine_put(struct hz4_magazine *m, unsigned shard);
 uint32_t *hz4_magazine_next_of(uint32_t id);
 struct hz4_magazine *hz4_magazine_by_id(uint32_t id);
 
-// Magazines ever made.
+// Effect: where much lies unused, pages of which every magazine does go back to the OS; they serve
+// again before new ones are made. One call at a time works. No lock held. Returns: bytes.
+size_t hz4_magazine_purge(void);
+// A thread that purged is no more in the child: what it had in hand is lost.
+void hz4_magazine_after_fork_child(void);
+
+// Magazines ever made, and of these, how many lie in pages that were given back.
 size_t hz4_magazine_made(void);
+size_t hz4_magazine_cold(void);
 
 HZ_EXTERN_C_END
 

@@ -8,6 +8,7 @@
 #include "hz4/front.h"
 #include "hz4/front_cpu.h"
 #include "hz4/front_thread.h"
+#include "hz4/magazine.h"
 #include "hz4/mid.h"
 #include "hz4/observe.h"
 #include "hz4/self.h"
@@ -49,6 +50,7 @@ void hz4_tick_run(uint64_t now_ms) {
   // After a pause the rounds above free spans whose blocks nobody touched in it: what is free now
   // has been so for long, whatever the arena's clock says of it.
   if (paused) {
+    hz4_magazine_purge();
     hz4_slab_purge_all();
     hz_runs_purge_all();
   } else {
@@ -66,6 +68,7 @@ size_t hz4_trim_all(void) {
   hz4_depot_empty();
   size_t bytes = hz4_mid_purge(hz_os_now_ms());
   hz_large_trim();
+  bytes += hz4_magazine_purge();
   bytes += hz4_slab_purge_all();
   bytes += hz_runs_purge_all();
   hz4_timed_end(HZ4_TIMED_OS, began);
