@@ -50,6 +50,17 @@ static uint64_t *bits_of(struct hz3_span *s) {
   return s->bits_batch ? (uint64_t *)(void *)hz3_batch_of(s->bits_batch) : s->bits;
 }
 
+// Of classes with pages, which have one word of blocks.
+#define FREE(s) ((s)->bits[0])
+#define PURGED(s) ((s)->bits[1])
+
+static void unpurged_add(struct hz3_central *c, int blocks) {
+  hz_store_relaxed(&c->blocks_unpurged, c->blocks_unpurged + (uint64_t)(int64_t)blocks);
+}
+static int unpurged_of(const struct hz3_span *s) {
+  return __builtin_popcountll(FREE(s) & ~PURGED(s));
+}
+
 static unsigned out_of(const struct hz3_span *s) {
   return (unsigned)s->carved - s->free;
 }
@@ -177,7 +188,13 @@ static unsigned central_pick_from(struct hz3_central *c, uint32_t name, void **e
                                   struct carved *carved) {
   struct hz3_span *s = hz3_span_of(name - 1);
   char *start = hz_granule_address(name - 1);
+  bool has_pages = hz3_span_has_pages(s->cls);
+  int unpurged = has_pages ? unpurged_of(s) : 0;
   unsigned reused = span_reuse(s, start, end, want);
+  if (has_pages) {
+    PURGED(s) &= FREE(s);
+    unpurged_add(c, unpurged_of(s) - unpurged);
+  }
   unsigned fresh = span_carve(s, name - 1, start, end - reused, want - reused);
   if (fresh != 0 && s->zeroed)
     *carved = (struct carved){end[-(int)reused - 1], fresh};
@@ -225,6 +242,8 @@ static uint32_t span_open(unsigned heap, unsigned cls) {
   s->bits_batch = bits_batch;
   s->zeroed = run.zeroed;
   memset(bits_of(s), 0, (shape->span_blocks + 63u) / 64 * 8);
+  if (hz3_span_has_pages(cls))
+    PURGED(s) = 0;
   records_open(heap, cls, run.granule);
   hz3_count(cls, HZ3_STEP_OPENED, 1);
   return (uint32_t)run.granule + 1;
@@ -393,6 +412,8 @@ static void span_settle(struct hz3_central *c, unsigned cls, struct hz3_span *s,
   list_remove(c, s);
   hz_store_relaxed(&c->spans, c->spans - 1);
   hz_store_relaxed(&c->blocks_free, c->blocks_free - s->free);
+  if (hz3_span_has_pages(cls))
+    unpurged_add(c, -unpurged_of(s));
   if (c->carving == first + 1)
     c->carving = 0;
   for (unsigned i = 0; i < hz3_shape[cls].span_granules; i++)
@@ -440,6 +461,10 @@ HZ_INLINE void cursor_leave(struct cursor *at, struct hz3_central *c, unsigned c
   at->span->free = (uint16_t)(at->span->free + at->added);
   hz_store_relaxed(&c->blocks_free, c->blocks_free + at->added);
   hz_store_relaxed(&c->blocks_out, c->blocks_out - at->added);
+  if (hz3_span_has_pages(cls)) {
+    unpurged_add(c, (int)at->added);
+    at->span->put_tick = (uint16_t)hz_load_relaxed(&hz3_tick_count);
+  }
   span_settle(c, cls, at->span, empty);
 }
 
@@ -536,6 +561,53 @@ unsigned hz3_span_put_own(unsigned heap, unsigned cls, void **blocks, unsigned c
   return others;
 }
 
+// ---- pages of free blocks: purge.c ----
+
+// Effect: the blocks leave their span, or come back to it. The lock is held.
+static void claim_move(struct hz3_central *c, struct hz3_span *s, uint64_t blocks, bool back) {
+  int n = __builtin_popcountll(blocks), more = back ? n : -n;
+  FREE(s) ^= blocks;
+  s->free = (uint16_t)(s->free + more);
+  hz_store_relaxed(&c->blocks_free, c->blocks_free + (uint64_t)(int64_t)more);
+  hz_store_relaxed(&c->blocks_out, c->blocks_out - (uint64_t)(int64_t)more);
+}
+
+unsigned hz3_span_claim(unsigned cls, uint32_t ticks, struct hz3_claim *claims, unsigned most) {
+  struct hz3_central *c = &hz3_central[0][cls];
+  unsigned n = 0;
+  central_lock(c);
+  uint32_t now = hz_load_relaxed(&hz3_tick_count);
+  for (unsigned list = 0; list < HZ3_SPAN_LISTS; list++)
+    for (uint32_t name = c->lists[list], next; name != 0 && n < most; name = next) {
+      struct hz3_span *s = hz3_span_of(name - 1);
+      next = s->next; // before it changes lists
+      uint64_t blocks = FREE(s) & ~PURGED(s);
+      if (blocks == 0 || (uint16_t)(now - s->put_tick) < ticks)
+        continue;
+      claims[n++] = (struct hz3_claim){name, blocks};
+      unpurged_add(c, -unpurged_of(s));
+      claim_move(c, s, blocks, false);
+      list_move(c, s, name - 1);
+    }
+  central_unlock(c);
+  return n;
+}
+
+void hz3_span_unclaim(unsigned cls, const struct hz3_claim *claims, unsigned n) {
+  struct hz3_central *c = &hz3_central[0][cls];
+  uint32_t empty = 0;
+  central_lock(c);
+  for (unsigned i = 0; i < n; i++) {
+    struct hz3_span *s = hz3_span_of(claims[i].name - 1);
+    claim_move(c, s, claims[i].blocks, true);
+    s->first_word = 0; // what was left may have been taken meanwhile
+    PURGED(s) |= claims[i].blocks;
+    span_settle(c, cls, s, &empty);
+  }
+  central_unlock(c);
+  spans_close(cls, empty);
+}
+
 // ---- what it holds ----
 
 void hz3_span_stats_read(unsigned cls, struct hz3_span_stats *out) {
@@ -586,6 +658,8 @@ static bool span_is_valid(struct hz3_span *s, uint64_t granule, unsigned heap, u
         r.limit16 != s->carved * hz_class_bytes(cls) / 16)
       return false;
   }
+  if (hz3_span_has_pages(cls) && (PURGED(s) & ~FREE(s)) != 0)
+    return false;
   return s->cls == cls && s->list == list && list_for(s) == list && s->free == set &&
          s->free <= s->carved && s->carved <= shape->span_blocks;
 }
@@ -593,7 +667,7 @@ static bool span_is_valid(struct hz3_span *s, uint64_t granule, unsigned heap, u
 static bool central_is_valid(unsigned heap, unsigned cls) {
   struct hz3_central *c = &hz3_central[heap][cls];
   bool valid = true;
-  size_t spans = 0, free = 0;
+  size_t spans = 0, free = 0, unpurged = 0;
   central_lock(c);
   for (uint8_t list = 0; list < HZ3_SPAN_LISTS; list++)
     for (uint32_t name = c->lists[list]; name != 0 && valid; spans++) {
@@ -601,9 +675,10 @@ static bool central_is_valid(unsigned heap, unsigned cls) {
       valid = span_is_valid(s, name - 1, heap, cls, list) &&
               (s->next == 0 || hz3_span_of(s->next - 1)->prev == name);
       free += s->free;
+      unpurged += hz3_span_has_pages(cls) ? (size_t)unpurged_of(s) : 0;
       name = s->next;
     }
-  valid = valid && spans <= c->spans && free == c->blocks_free;
+  valid = valid && spans <= c->spans && free == c->blocks_free && unpurged == c->blocks_unpurged;
   central_unlock(c);
   return valid;
 }

@@ -52,7 +52,8 @@ struct hz3_span {        // 128 bytes per granule; all fields under the class's 
   uint8_t cls, list;
   uint32_t bits_batch; // 0: `bits` serve
   bool zeroed;         // what is not carved yet reads as zero
-  uint64_t bits[HZ3_SPAN_BITS_WORDS];
+  uint16_t put_tick;   // hz3_tick_count when a block last came back; of classes with pages
+  uint64_t bits[HZ3_SPAN_BITS_WORDS]; // of these, bits[1]: free, and purged (purge.h)
 };
 _Static_assert(sizeof(struct hz3_span) == 128, "two lines");
 // Of the side array, for each granule: the descriptor, and what the guard keeps.
@@ -69,6 +70,7 @@ struct hz3_central {
   uint32_t carving;                 // the span last opened: granule + 1; 0 = none; it may be full
   uint64_t blocks_out, blocks_free; // sums over spans; free: carved, and not out. Read without the
                                     // lock by statistics and by heaps that adopt
+  uint64_t blocks_unpurged;         // of the free, of classes with pages; a hint without the lock
   uint32_t loyal;     // of the blocks that came back of late, the share its own threads brought
   uint32_t tick_used; // hz3_tick_count when its own threads last came
 } HZ_ALIGNED(HZ_NO_SHARE_BYTES);
@@ -116,6 +118,21 @@ bool hz3_span_is_sparse(unsigned heap, unsigned cls);
 HZ_INLINE bool hz3_span_has_heaps(unsigned cls) {
   return hz_class_bytes(cls) <= HZ3_HEAP_BYTES_MOST;
 }
+
+// Whether a few of the class's blocks fill a page, so that these are purged while their span goes
+// on. A span has up to 64 of them, and the class one heap.
+HZ_INLINE bool hz3_span_has_pages(unsigned cls) {
+  return !hz3_span_has_heaps(cls);
+}
+struct hz3_claim {
+  uint32_t name;   // of a span
+  uint64_t blocks; // bits; they count as out while they are claimed
+};
+// Effect: free blocks that are not purged, of up to `most` spans to which none came back for
+// `ticks`, are the caller's. Returns: how many spans. Requires: the class has pages.
+unsigned hz3_span_claim(unsigned cls, uint32_t ticks, struct hz3_claim *claims, unsigned most);
+// Effect: they are free again, and count as purged; spans that are empty now return to the arena.
+void hz3_span_unclaim(unsigned cls, const struct hz3_claim *claims, unsigned n);
 
 // Effect: none. Returns: whether every invariant above holds for every span of the class (takes its
 // lock).

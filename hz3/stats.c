@@ -8,6 +8,7 @@
 #include "common/large/large.h"
 #include "hz3/cache.h"
 #include "hz3/init.h"
+#include "hz3/purge.h"
 #include "hz3/shelf.h"
 #include "hz3/span.h"
 #include "hz3/transfer.h"
@@ -82,6 +83,7 @@ bool hz3_trim(size_t keep_bytes) {
   for (unsigned cls = HZ_CLASS_FIRST; cls <= HZ_CLASS_LAST; cls++)
     (void)hz3_transfer_drain(cls, HZ_API_MALLOC_TRIM);
   size_t bytes = hz_large_trim();
+  bytes += hz3_purge_blocks(0);
   bytes += hz_runs_purge_all();
   return bytes != 0;
 }

@@ -5,6 +5,7 @@
 #include "common/large/large.h"
 #include "common/os/os.h"
 #include "hz3/observe.h"
+#include "hz3/purge.h"
 #include "hz3/shelf.h"
 #include "hz3/span.h"
 #include "hz3/transfer.h"
@@ -30,6 +31,7 @@
 #define QUOTA_LEAST_BYTES (16 * HZ_KIB)
 #define QUOTA_MOST_BYTES (128 * HZ_MIB)
 #define TICKS_PER_SAMPLE 4 // of the resident share
+#define PURGE_TICKS 4      // the purge delay
 
 uint64_t hz3_bound_bytes;
 uint64_t hz3_credit_used HZ_ALIGNED(HZ_NO_SHARE_BYTES);
@@ -174,6 +176,8 @@ void hz3_tick_now(uint64_t now_ms) {
   parts_choose(bound);
   limits_compute(bound);
   hz_large_tick(now_ms);
+  if (hz3_heap_is_receding())
+    (void)hz3_purge_blocks(PURGE_TICKS);
   hz_runs_tick(now_ms);
   hz3_time_end(HZ3_TIMED_TICK, began);
 }
@@ -191,5 +195,7 @@ void hz3_tick_maybe(void) {
     hz_add_relaxed(&hz3_tick_count, (uint32_t)missed);
     age_all();
   }
+  if (missed == MISSED_MOST)
+    (void)hz3_purge_blocks(0); // nobody came by for long
   hz3_tick_now(now);
 }
