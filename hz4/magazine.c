@@ -208,7 +208,7 @@ size_t hz4_magazine_purge(void) {
   // Acquire and release: partners are each other, so that one finds in_hand as the last left it.
   if (hz_exchange_acquire(&pool.purging, 1u) != 0)
     return 0;
-  uint32_t lists[HZ4_SHARDS_MAX];
+  uint32_t lists[HZ4_SHARDS_MAX] = {0};
   for (unsigned shard = 0; shard < hz4_shards; shard++)
     lists[shard] = stack_take(shard);
   for (unsigned shard = 0; shard < hz4_shards; shard++)
